@@ -1,0 +1,14 @@
+"""What everything speaks of: Process, Connection, Message, Transaction, Loss, and the Sink and Source that pass them on.
+
+Nothing here imports another part of the engine. All times are integers, nanoseconds since the Unix epoch; all sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from qtap.model.connection import Connection, Endpoint
+from qtap.model.message import Message
+from qtap.model.process import Container, Process
+from qtap.model.sink import Loss, Sink, Source
+from qtap.model.transaction import Transaction
+
+__all__ = ["Connection", "Container", "Endpoint", "Loss", "Message", "Process", "Sink", "Source", "Transaction"]
