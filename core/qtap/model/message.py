@@ -14,7 +14,7 @@ class Message(msgspec.Struct, gc=False):
     head: bytes = b""
     """Start line, header lines and the empty line, exactly as on the wire; empty when never seen."""
     body: bytes | bytearray = b""
-    """After transfer decoding, before content decoding, cut at the body limit. A bytearray while it grows, bytes once complete."""
+    """After transfer decoding, before content decoding, cut at the body limit. A bytearray while it grows, then bytes."""
     body_size: int = 0
     """Bytes of the whole body so far, counting those beyond the limit and those known to be lost."""
     trailers: bytes = b""
