@@ -1,0 +1,289 @@
+"""What probes need from an ELF file (System V gABI): where functions lie in it, its build id, what it links.
+
+Reads pieces by pread(2) instead of mapping the file: a container may cut its file short at any time, and a mapped page that is
+gone kills the reader with SIGBUS. Ten names among the 75 000 dynamic symbols of a 99 MB node take 0.7 ms by their hash table.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+X86_64, AARCH64 = 62, 183
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+_SECTION = struct.Struct("<IIQQQQIIQQ")
+_SEGMENT = struct.Struct("<IIQQQQQQ")
+_SYMBOL = struct.Struct("<IBBHQQ")
+_SHT_SYMTAB, _SHT_DYNAMIC, _SHT_NOTE, _SHT_DYNSYM = 2, 6, 7, 11
+_SHT_GNU_HASH = 0x6FFFFFF6
+_PT_LOAD, _PT_NOTE = 1, 4
+_STT_FUNC = 2
+_CLASS64_LITTLE = b"\x02\x01"
+_DT_NEEDED = 1
+_NT_GNU_BUILD_ID = 3
+_PIECE_LIMIT = 1 << 26
+"""A table larger than this (2 800 000 symbols) is refused before memory is taken."""
+_NAME_LIMIT = 4096
+_CHAIN_LIMIT = 4096
+_TAIL_LIMIT = 64
+"""Longer names, hash chains, and more names that end alike occur in damaged or hostile files only."""
+
+
+class ElfError(ValueError):
+    """The file is not an ELF file that can be read; the text is one sentence for the user."""
+
+
+class Section(NamedTuple):
+    """One section header; sizes and offsets in bytes."""
+
+    name: str
+    kind: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    """Index of the section that this one refers to, for a symbol table its strings."""
+
+
+class Segment(NamedTuple):
+    """One program header; sizes and offsets in bytes."""
+
+    kind: int
+    offset: int
+    address: int
+    size: int
+    """Bytes in the file."""
+
+
+class Symbol(NamedTuple):
+    """One defined function."""
+
+    name: str
+    address: int
+    size: int
+    """Bytes of code; 0 when the file does not tell."""
+    offset: int
+    """Where its code begins in the file."""
+
+
+class Elf:
+    """One open little-endian ELF64 file; use as a context manager. Every method raises ElfError and nothing else."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Open `path`, which must be a regular file."""
+        self.path = str(path)
+        try:
+            # A FIFO or device in a container must not block the reader.
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (OSError, ValueError) as error:
+            raise ElfError(f"{self.path!r} cannot be opened: {getattr(error, 'strerror', None) or error}") from None
+        try:
+            self._read_header()
+        except ElfError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; calling it again does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        """Every section header, in order; empty when the file has none."""
+        raw = self._table(self._section_at, _SECTION, self._section_count)
+        names = b""
+        if self._names_index < len(raw):
+            _, _, _, _, offset, size, *_ = raw[self._names_index]
+            names = self.read(offset, size)
+        return [
+            Section(_string(names, name), kind, address, offset, size, link)
+            for name, kind, _, address, offset, size, link, _, _, _ in raw
+        ]
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """Every program header, in order."""
+        raw = self._table(self._segment_at, _SEGMENT, self._segment_count)
+        return [Segment(kind, offset, address, size) for kind, _, offset, address, _, size, _, _ in raw]
+
+    @property
+    def stripped(self) -> bool:
+        """True when the file kept only its dynamic symbols."""
+        return not any(section.kind == _SHT_SYMTAB for section in self.sections)
+
+    @cached_property
+    def build_id(self) -> str:
+        """The GNU build id in hexadecimal digits; empty when the file was linked without one."""
+        places = [(section.offset, section.size) for section in self.sections if section.kind == _SHT_NOTE]
+        places += [(segment.offset, segment.size) for segment in self.segments if segment.kind == _PT_NOTE]
+        for offset, size in places:
+            for owner, kind, value in _notes(self.read(offset, min(size, 65536))):
+                if owner == b"GNU\0" and kind == _NT_GNU_BUILD_ID:
+                    return value.hex()
+        return ""
+
+    @cached_property
+    def needed(self) -> list[str]:
+        """The sonames that the file asks the loader for, in order."""
+        found = []
+        for section in self.sections:
+            if section.kind == _SHT_DYNAMIC:
+                strings = self._strings(section)
+                body = self.read(section.offset, min(section.size, 65536) // 16 * 16)
+                found += [_string(strings, value) for tag, value in struct.iter_unpack("<QQ", body) if tag == _DT_NEEDED]
+        return found
+
+    def symbols(self, names: Collection[str]) -> dict[str, Symbol]:
+        """Give the functions called `names` that the file defines: the dynamic ones, and those missing there by .symtab."""
+        found: dict[str, Symbol] = {}
+        hashed = [section for section in self.sections if section.kind == _SHT_GNU_HASH]
+        for section in hashed:
+            self._search_hash(section, names, found)
+        for section in self.sections:
+            missing = [name for name in names if name not in found]
+            if missing and (section.kind == _SHT_SYMTAB or (section.kind == _SHT_DYNSYM and not hashed)):
+                self._search_table(section, missing, found)
+        return found
+
+    def offset_of(self, address: int) -> int:
+        """Give where the byte that will be mapped at `address` (before relocation) lies in the file."""
+        for segment in self.segments:
+            if segment.kind == _PT_LOAD and segment.address <= address < segment.address + segment.size:
+                return address - segment.address + segment.offset
+        raise ElfError(f"{self.path!r} maps nothing at {address:#x}")
+
+    def section_at(self, address: int) -> str:
+        """Give the name of the section that holds `address`; empty when none does."""
+        for section in self.sections:
+            if section.address and section.address <= address < section.address + section.size:
+                return section.name
+        return ""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Give `size` bytes from `offset`, all of them."""
+        if size > _PIECE_LIMIT or offset + size > self.size:
+            raise ElfError(f"{self.path!r} is cut short or damaged: it refers to {size} bytes at {offset} and has {self.size}")
+        try:
+            piece = os.pread(self._fd, size, offset)
+        except OSError as error:
+            raise ElfError(f"{self.path!r} cannot be read: {error.strerror}") from None
+        if len(piece) != size:
+            raise ElfError(f"{self.path!r} was cut short while it was read")
+        return piece
+
+    def _read_header(self) -> None:
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise ElfError(f"{self.path!r} is not a regular file")
+        self.size, self.inode = status.st_size, status.st_ino
+        ident, _, self.machine, _, _, *rest = _HEADER.unpack(self.read(0, _HEADER.size))
+        if ident[:4] != b"\x7fELF":
+            raise ElfError(f"{self.path!r} is not an ELF file")
+        if ident[4:6] != _CLASS64_LITTLE:
+            raise ElfError(f"{self.path!r} is not a little-endian 64-bit ELF file")
+        self._segment_at, self._section_at, _, _, _, self._segment_count, _, self._section_count, self._names_index = rest
+
+    def _table(self, at: int, form: struct.Struct, count: int) -> list[tuple[int, ...]]:
+        return list(form.iter_unpack(self.read(at, form.size * count)))
+
+    def _link(self, section: Section) -> Section:
+        if section.link >= len(self.sections):
+            raise ElfError(f"{self.path!r} has a section {section.name} that refers to none")
+        return self.sections[section.link]
+
+    def _strings(self, section: Section) -> bytes:
+        strings = self._link(section)
+        return self.read(strings.offset, strings.size)
+
+    def _search_hash(self, section: Section, names: Collection[str], found: dict[str, Symbol]) -> None:
+        """Look `names` up as the dynamic loader does: a bucket gives a symbol, from which a chain of hashes goes on."""
+        table = self._link(section)
+        strings = self._link(table)
+        buckets, first, bloom, _ = struct.unpack("<IIII", self.read(section.offset, 16))
+        bucket_at = section.offset + 16 + 8 * bloom
+        for name in names if buckets else ():
+            wanted, encoded = _gnu_hash(name.encode()), name.encode() + b"\0"
+            index = self._word(bucket_at + 4 * (wanted % buckets))
+            for _ in range(_CHAIN_LIMIT):
+                if index < first:
+                    break
+                value = self._word(bucket_at + 4 * (buckets + index - first))
+                if value | 1 == wanted | 1:
+                    symbol = self._symbol(name, self.read(table.offset + index * _SYMBOL.size, _SYMBOL.size))
+                    at = strings.offset + self._word(table.offset + index * _SYMBOL.size)
+                    if symbol and self.read(at, len(encoded)) == encoded:
+                        found.setdefault(name, symbol)
+                index = 0 if value & 1 else index + 1
+
+    def _word(self, at: int) -> int:
+        return int.from_bytes(self.read(at, 4), "little")
+
+    def _search_table(self, section: Section, names: list[str], found: dict[str, Symbol]) -> None:
+        strings = self._strings(section)
+        wanted = {at: name for name in names for at in _occurrences(strings, name.encode() + b"\0")}
+        table = self.read(section.offset, section.size // _SYMBOL.size * _SYMBOL.size)
+        # The first word of each symbol is its name's place; this finds one among 75 000 in 5 ms, unpacking each takes 30 ms.
+        places = memoryview(table).cast("I")[:: _SYMBOL.size // 4].tolist()
+        for index in _indices(places, wanted):
+            name = wanted[places[index]]
+            symbol = self._symbol(name, table[index * _SYMBOL.size : (index + 1) * _SYMBOL.size])
+            if symbol:
+                found.setdefault(name, symbol)
+
+    def _symbol(self, name: str, raw: bytes) -> Symbol | None:
+        """Read one symbol; None when it is no function or is defined elsewhere."""
+        _, info, _, home, address, size = _SYMBOL.unpack(raw)
+        return Symbol(name, address, size, self.offset_of(address)) if info & 0xF == _STT_FUNC and home else None
+
+
+def _gnu_hash(name: bytes) -> int:
+    value = 5381
+    for byte in name:
+        value = value * 33 + byte & 0xFFFFFFFF
+    return value
+
+
+def _indices(places: list[int], wanted: Collection[int]) -> Iterator[int]:
+    for place in set(places).intersection(wanted):
+        at = -1
+        for _ in range(places.count(place)):
+            at = places.index(place, at + 1)
+            yield at
+
+
+def _occurrences(strings: bytes, name: bytes) -> Iterator[int]:
+    """Give every place where `name` ends a string: linkers share the tails of longer names."""
+    at = -1
+    for _ in range(_TAIL_LIMIT):
+        at = strings.find(name, at + 1)
+        if at < 0:
+            return
+        yield at
+
+
+def _string(strings: bytes, at: int) -> str:
+    return strings[at : at + _NAME_LIMIT].partition(b"\0")[0].decode("utf-8", "backslashreplace")
+
+
+def _notes(body: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    """Split a note section: owner, kind, value, each padded to four bytes."""
+    at = 0
+    while at + 12 <= len(body):
+        owner, size, kind = struct.unpack_from("<III", body, at)
+        start = at + 12 + (owner + 3 & ~3)
+        yield body[at + 12 : at + 12 + owner], kind, body[start : start + size]
+        at = start + (size + 3 & ~3)
