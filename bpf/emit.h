@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * Recognising the first bytes of a call, and copying bytes into the ring.
+ *
+ * Space is reserved in the ring and filled there: programs can be preempted by others on the same CPU, so no scratch buffer of
+ * a CPU is safe. Reservations have three sizes because the verifier wants constants.
+ */
+#define barrier() asm volatile("" ::: "memory")
+#define NO_WAKEUP 1 /* BPF_RB_NO_WAKEUP: the reader polls in batches, so the traced process pays for no wake-up */
+
+struct looks {
+    u8 b[16];
+};
+
+static __always_inline int is_letter(u8 c) {
+    c |= 0x20;
+    return c >= 'a' && c <= 'z';
+}
+
+/* A request line up to its target: letters, '-' or '_', a space, then what a target begins with (RFC 9112 section 3). */
+static __always_inline int looks_like_request(const struct looks *l, u32 n) {
+    u32 i = 0;
+#pragma unroll
+    for (; i < 15; i++) {
+        u8 c = l->b[i];
+        if (i >= n)
+            return i > 0; /* nothing but letters so far: it may become one */
+        if (c == ' ') {
+            u8 t = l->b[i + 1];
+            if (i == 0)
+                return 0;
+            if (l->b[0] == 'P' && l->b[1] == 'R' && l->b[2] == 'I')
+                return 0; /* the HTTP/2 preface */
+            return i + 1 >= n || t == '/' || t == '*' || (t | 0x20) == 'h' || l->b[0] == 'C';
+        }
+        if (!is_letter(c) && c != '-' && c != '_')
+            return 0;
+    }
+    return 0;
+}
+
+static __always_inline int looks_like_head(const struct looks *l, u32 n) {
+    if (l->b[0] == 'H' && l->b[1] == 'T' && l->b[2] == 'T' && l->b[3] == 'P' && l->b[4] == '/')
+        return 1;
+    if (l->b[0] == '\r' || l->b[0] == '\n')
+        return n < 4 || is_letter(l->b[2]);
+    return looks_like_request(l, n);
+}
+
+/* A TLS record header (RFC 8446 section 5.1). */
+static __always_inline int looks_like_tls(const struct looks *l) {
+    return l->b[0] >= 0x14 && l->b[0] <= 0x17 && l->b[1] == 3 && l->b[2] <= 4;
+}
+
+static __always_inline int read_looks(struct looks *l, u64 base, u64 n) {
+    *l = (struct looks){};
+    if (n >= sizeof l->b)
+        return bpf_probe_read_user(l->b, sizeof l->b, (void *)base);
+    asm volatile("%0 &= 15" : "+r"(n));
+    return bpf_probe_read_user(l->b, n, (void *)base);
+}
+
+static __always_inline void lose(u64 bytes) {
+    count(COUNT_RING_FULL, 1);
+    count(COUNT_BYTES_LOST, bytes);
+}
+
+static __always_inline void submit(struct record *rec) {
+    count(COUNT_RECORDS, 1);
+    bpf_ringbuf_submit(rec, NO_WAKEUP);
+}
+
+/* A record without data. */
+static __always_inline void emit_bare(const struct record *header, u64 bytes) {
+    struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec, 0);
+    if (!rec) {
+        lose(bytes);
+        return;
+    }
+    __builtin_memcpy(rec, header, sizeof *rec);
+    submit(rec);
+}
+
+#define EMIT_INTO(SIZE, PAD)                                                        \
+    struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + (SIZE) + (PAD), 0); \
+    if (!rec) {                                                                      \
+        lose(n);                                                                     \
+        return 0;                                                                    \
+    }                                                                                \
+    __builtin_memcpy(rec, header, sizeof *rec);                                      \
+    rec->len = n;                                                                    \
+    if (bpf_probe_read_user(rec->data, n, (void *)base)) {                           \
+        count(COUNT_UNREADABLE, 1);                                                  \
+        rec->len = 0;                                                                \
+        rec->flags |= FLAG_UNSEEN;                                                   \
+    }
+
+/* 1 to MAX_CHUNK bytes of user memory. */
+static __always_inline int emit_data(const struct record *header, u64 base, u64 n) {
+    if (n - 1 < 512) {
+        EMIT_INTO(512, 0);
+        submit(rec);
+    } else if (n - 1 < 2048) {
+        EMIT_INTO(2048, 0);
+        submit(rec);
+    } else if (n - 1 < MAX_CHUNK) {
+        EMIT_INTO(MAX_CHUNK, 0);
+        submit(rec);
+    }
+    return 0;
+}
+
+#define HEAD_SCAN 4096 /* a longer head is copied with what follows it: more than asked for, never less */
+#define CRLF_CRLF 0x0a0d0a0du
+
+/*
+ * Where a message head ends in the n bytes of rec->data, into rec->len; 0: not there. Every CR LF CR LF covers exactly one
+ * index of the form 4k + 3. The answer passes through memory, else the verifier follows each possible end separately.
+ */
+static __always_inline void find_head_end(struct record *rec, u32 n, const u32 size) {
+    rec->len = 0;
+#pragma nounroll
+    for (u32 i = 3; i < size; i += 4) {
+        if (i >= n)
+            break;
+        if (rec->data[i] > '\r')
+            continue;
+        u64 window = *(u64 *)(rec->data + i - 3);
+        u32 behind = 4;
+        if ((u32)window == CRLF_CRLF)
+            behind = 1;
+        else if ((u32)(window >> 8) == CRLF_CRLF)
+            behind = 2;
+        else if ((u32)(window >> 16) == CRLF_CRLF)
+            behind = 3;
+        else if ((u32)(window >> 24) != CRLF_CRLF)
+            continue;
+        rec->len = i + behind;
+        break;
+    }
+    barrier();
+}
+
+#define EMIT_HEAD(SIZE)                                                     \
+    EMIT_INTO(SIZE, 8);                                                     \
+    find_head_end(rec, (u32)n, (SIZE) < HEAD_SCAN ? (SIZE) : HEAD_SCAN);    \
+    u32 end = rec->len;                                                     \
+    stream->in_head = end == 0 || end > n;                                  \
+    if (stream->in_head)                                                    \
+        end = n;                                                            \
+    else if (rec->off + end < rec->total)                                   \
+        rec->flags |= rest;                                                 \
+    rec->len = end;                                                         \
+    submit(rec);                                                            \
+    return (int)end;
+
+/* Like emit_data, but nothing after the head's end counts. Gives the bytes taken; `rest` flags what this call has beyond them. */
+static __always_inline int emit_head(const struct record *header, struct stream *stream, u64 base, u64 n, u8 rest) {
+    if (n - 1 < 1024) {
+        EMIT_HEAD(1024);
+    } else if (n - 1 < MAX_CHUNK) {
+        EMIT_HEAD(MAX_CHUNK);
+    }
+    return 0;
+}
+
+/* FLAG_ENDS_CHUNKED when a buffer ends with the last chunk (RFC 9112 section 7.1). */
+static __always_inline u8 tail_flag(u64 base, u64 n) {
+    u8 t[5] = {};
+    if (n < 5 || bpf_probe_read_user(t, 5, (void *)(base + n - 5)))
+        return 0;
+    return t[0] == '0' && t[1] == '\r' && t[2] == '\n' && t[3] == '\r' && t[4] == '\n' ? FLAG_ENDS_CHUNKED : 0;
+}
+
+static __always_inline int begins_head(const struct stream *stream, u64 base, u64 n) {
+    struct looks looks;
+    return stream->in_head || (!read_looks(&looks, base, n) && looks_like_head(&looks, n));
+}
+
+static __always_inline u8 kind_of(u64 base, u64 n, u8 kind, struct stream *stream, u8 from_start, u8 may_be_tls) {
+    struct looks looks;
+    if (kind != KIND_UNKNOWN)
+        return kind;
+    if (read_looks(&looks, base, n))
+        return KIND_UNKNOWN;
+    if (may_be_tls && looks_like_tls(&looks))
+        return KIND_TLS;
+    if (looks_like_head(&looks, n))
+        return KIND_HTTP;
+    if (from_start || ++stream->looks >= LOOKS_BEFORE_OTHER)
+        return KIND_OTHER;
+    return KIND_UNKNOWN;
+}
+
+static __always_inline const struct config *settings(void) {
+    u32 zero = 0;
+    return config.lookup(&zero);
+}
+
+/* Whether this process is to be captured, and the configuration if so. */
+static __always_inline const struct config *allowed(u32 tgid) {
+    const struct config *c = settings();
+    if (!c || tgid == c->own_tgid)
+        return 0;
+    if (c->allow_only) {
+        u32 *verdict = policy.lookup(&tgid);
+        if (!verdict || *verdict == POLICY_DENY)
+            return 0;
+    }
+    return c;
+}

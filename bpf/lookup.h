@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * From a file descriptor to its socket, and from a socket to its addresses. OFF_* are this kernel's offsets, taken from its BTF.
+ */
+#define AF_INET 2
+#define AF_INET6 10
+#define TCP_PROTOCOL 6
+
+static __always_inline u64 read_u64(u64 address) {
+    u64 value = 0;
+    bpf_probe_read_kernel(&value, sizeof value, (void *)address);
+    return value;
+}
+
+static __always_inline u64 file_of(u32 fd) {
+    u64 files = read_u64(bpf_get_current_task() + OFF_TASK_FILES);
+    u64 table = read_u64(files + OFF_FILES_FDT);
+    u64 fds = read_u64(table + OFF_FDT_FD);
+    return fds ? read_u64(fds + 8 * (u64)fd) : 0;
+}
+
+/* The struct sock of a descriptor, 0 when it is no socket: only a struct socket points back to its file. */
+static __always_inline u64 socket_of(u32 fd) {
+    u64 file = file_of(fd);
+    if (!file)
+        return 0;
+    u64 socket = read_u64(file + OFF_FILE_PRIVATE);
+    if (!socket || read_u64(socket + OFF_SOCKET_FILE) != file)
+        return 0;
+    return read_u64(socket + OFF_SOCKET_SK);
+}
+
+/* The first bytes of every struct sock: addresses, ports, family (struct sock_common). */
+struct sock_head {
+    u8 bytes[SOCK_HEAD_LEN];
+};
+#define HEAD_ADDRESS(h) (*(u64 *)((h)->bytes + OFF_SKC_ADDRPAIR))
+#define HEAD_PORTS(h) (*(u32 *)((h)->bytes + OFF_SKC_PORTPAIR))
+#define HEAD_FAMILY(h) (*(u16 *)((h)->bytes + OFF_SKC_FAMILY))
+
+static __always_inline int read_sock_head(struct sock_head *head, u64 sk) {
+    return bpf_probe_read_kernel(head, sizeof *head, (void *)sk);
+}
+
+static __always_inline void put_address(struct record *rec, const struct sock_head *head, u64 sk) {
+    u32 ports = HEAD_PORTS(head);
+    rec->family = HEAD_FAMILY(head);
+    rec->local_port = ports >> 16;
+    rec->remote_port = __builtin_bswap16((u16)ports);
+    __builtin_memset(rec->remote, 0, 16);
+    __builtin_memset(rec->local, 0, 16);
+    if (rec->family == AF_INET6) {
+        bpf_probe_read_kernel(rec->remote, 16, (void *)(sk + OFF_SKC_V6_DADDR));
+        bpf_probe_read_kernel(rec->local, 16, (void *)(sk + OFF_SKC_V6_SADDR));
+    } else {
+        u64 pair = HEAD_ADDRESS(head);
+        *(u32 *)rec->remote = (u32)pair;
+        *(u32 *)rec->local = (u32)(pair >> 32);
+    }
+}

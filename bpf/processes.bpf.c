@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * Processes: what a short-lived one was is told here, before it is gone; allow lists follow fork.
+ */
+#define NAME_MAX 256
+#define ARGS_MAX 1024
+
+/* sched_process_exec(task, old pid, struct linux_binprm *) */
+int on_exec(struct bpf_raw_tracepoint_args *ctx) {
+    u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    const struct config *c = settings();
+    if (!c || tgid == c->own_tgid)
+        return 0;
+    if (c->allow_only) {
+        u32 *verdict = policy.lookup(&tgid);
+        u32 pending = POLICY_PENDING;
+        if (!verdict)
+            policy.update(&tgid, &pending);
+    }
+    struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + sizeof(struct exec_head) + NAME_MAX + ARGS_MAX, 0);
+    if (!rec) {
+        lose(0);
+        return 0;
+    }
+    __builtin_memset(rec, 0, sizeof *rec + sizeof(struct exec_head));
+    u64 task = bpf_get_current_task();
+    struct exec_head *head = (void *)rec->data;
+    rec->type = REC_EXEC;
+    rec->ts = bpf_ktime_get_ns();
+    rec->tgid = tgid;
+    u32 ppid = 0;
+    bpf_probe_read_kernel(&ppid, sizeof ppid, (void *)(read_u64(task + OFF_TASK_REAL_PARENT) + OFF_TASK_TGID));
+    head->ppid = ppid;
+    head->uid = bpf_get_current_uid_gid();
+    bpf_get_current_comm(head->comm, sizeof head->comm);
+    u8 *data = rec->data + sizeof *head;
+    s32 n = bpf_probe_read_kernel_str(data, NAME_MAX, (void *)read_u64(ctx->args[2] + OFF_BPRM_FILENAME));
+    head->name_len = n > 0 ? n : 0;
+    u64 memory = read_u64(task + OFF_TASK_MM);
+    u64 start = read_u64(memory + OFF_MM_ARG_START);
+    u64 length = read_u64(memory + OFF_MM_ARG_END) - start;
+    if (length > ARGS_MAX)
+        length = ARGS_MAX;
+    if (!bpf_probe_read_user(data + NAME_MAX, length, (void *)start))
+        head->args_len = length;
+    rec->len = sizeof *head + NAME_MAX + ARGS_MAX;
+    submit(rec);
+    return 0;
+}
+
+/* sched_process_exit(task): runs for every thread. */
+int on_exit(struct bpf_raw_tracepoint_args *ctx) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    u32 tgid = pid_tgid >> 32;
+    thread_calls.delete(&pid_tgid);
+    if ((u32)pid_tgid != tgid)
+        return 0;
+    policy.delete(&tgid);
+    struct record h = {.type = REC_EXIT, .ts = bpf_ktime_get_ns(), .tgid = tgid};
+    emit_bare(&h, 0);
+    return 0;
+}
+
+/* sched_process_fork(parent, child) */
+int on_fork(struct bpf_raw_tracepoint_args *ctx) {
+    u32 parent = bpf_get_current_pid_tgid() >> 32;
+    u32 child = 0;
+    bpf_probe_read_kernel(&child, sizeof child, (void *)(ctx->args[1] + OFF_TASK_TGID));
+    if (child == parent)
+        return 0;
+    const struct config *c = settings();
+    if (!c || !c->allow_only)
+        return 0;
+    u32 *verdict = policy.lookup(&parent);
+    if (verdict) {
+        u32 inherited = *verdict;
+        policy.update(&child, &inherited);
+    }
+    return 0;
+}

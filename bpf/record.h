@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * One record of the ring. core/qtap/capture/records.py reads this layout: change both together.
+ *
+ * Every record carries its socket's address, so that the loss of one record never orphans a connection; `seq` and `pos`
+ * count per stream (one direction of one socket, or of one TLS handle), so that every gap is known to the byte.
+ */
+#include <linux/types.h>
+#include <uapi/linux/ptrace.h>
+
+/* The part of the saved registers (struct pt_regs, x86-64) that a system call's arguments and number are in. */
+struct saved {
+    u64 r10, r9, r8, ax, cx, dx, si, di, nr, ip, cs;
+};
+
+enum record_type { REC_DATA = 1, REC_CLOSE = 2, REC_EXEC = 3, REC_EXIT = 4, REC_LIBRARY = 5, REC_FORK = 6 };
+enum direction { OUT = 0, IN = 1 };
+enum layer { LAYER_SOCKET = 0, LAYER_OPENSSL = 1 };
+enum capture_level { LEVEL_SUMMARY = 0, LEVEL_HEADERS = 1, LEVEL_FULL = 2 };
+
+#define FLAG_FROM_START 1  /* the socket was established, or the handle made, while we watched */
+#define FLAG_UNSEEN 2      /* `len` is less than it could be: the bytes could not be read (sendfile, MSG_TRUNC, a fault) */
+#define FLAG_SKIPPED 4     /* likewise, but by design: the level asks for no bodies */
+#define FLAG_ENDS_CHUNKED 8 /* the skipped call ended with "0\r\n\r\n" */
+#define FLAG_EOF 16        /* the process read the end of the stream */
+
+struct record {
+    u64 ts;     /* CLOCK_MONOTONIC, nanoseconds */
+    u64 sk;     /* kernel address of the socket; 0 while a TLS handle's socket is unknown */
+    u64 handle; /* SSL *; 0 on the socket layer */
+    u64 pos;    /* stream position of the call's first byte, counted from the first byte seen */
+    u64 opened; /* when the connection was established; 0 if before capture */
+    u32 tgid;
+    u32 seq;    /* number of this record in its stream */
+    u32 total;  /* bytes the call moved */
+    u32 off;    /* where in the call the data of this record begins */
+    u32 len;    /* data bytes in this record */
+    u16 local_port;
+    u16 remote_port;
+    u8 local[16]; /* IPv4 uses the first four bytes */
+    u8 remote[16];
+    u8 type;
+    u8 dir;
+    u8 layer;
+    u8 flags;
+    u16 family;
+    u16 level;
+    u8 data[];
+};
+
+/* The data of REC_EXEC: this, then the file name, then the arguments as the kernel lays them out (NUL between). */
+struct exec_head {
+    u32 ppid;
+    u32 uid;
+    u16 name_len;
+    u16 args_len;
+    u32 pad;
+    char comm[16];
+};

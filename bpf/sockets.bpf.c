@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * Plain sockets: one program at the end of every system call (at exit, the arguments are still in the saved registers), and one
+ * at every TCP state change. Order of the tests is from cheap to dear: most calls leave after the first.
+ */
+enum shape { SHAPE_NONE, SHAPE_BUFFER, SHAPE_IOV, SHAPE_MESSAGE, SHAPE_MESSAGES, SHAPE_COUNT };
+
+#define MSG_PEEK 2
+#define MSG_TRUNC 0x20
+#define MSG_ERRQUEUE 0x2000
+#define USER_CS_64 0x33
+
+#define OP(shape, dir) ((shape) << 1 | (dir))
+
+static __always_inline u32 operation(u64 nr) {
+    switch (nr) {
+    case 0: /* read */
+    case 45: /* recvfrom */
+        return OP(SHAPE_BUFFER, IN);
+    case 1: /* write */
+    case 44: /* sendto */
+        return OP(SHAPE_BUFFER, OUT);
+    case 19: /* readv */
+    case 327: /* preadv2 */
+        return OP(SHAPE_IOV, IN);
+    case 20: /* writev */
+    case 328: /* pwritev2 */
+        return OP(SHAPE_IOV, OUT);
+    case 46: /* sendmsg */
+        return OP(SHAPE_MESSAGE, OUT);
+    case 47: /* recvmsg */
+        return OP(SHAPE_MESSAGE, IN);
+    case 299: /* recvmmsg */
+        return OP(SHAPE_MESSAGES, IN);
+    case 307: /* sendmmsg */
+        return OP(SHAPE_MESSAGES, OUT);
+    case 40: /* sendfile */
+        return OP(SHAPE_COUNT, OUT);
+    default:
+        return 0;
+    }
+}
+
+/* recv flags that do not consume, or do not copy. */
+static __always_inline u64 receive_flags(const struct saved *regs) {
+    return regs->nr == 45 ? regs->r10 : regs->nr == 47 ? regs->dx : 0;
+}
+
+static __always_inline struct socket_state *socket_state(u64 sk, const struct sock_head *head) {
+    u64 address = HEAD_ADDRESS(head);
+    u32 ports = HEAD_PORTS(head);
+    struct socket_state *state = sockets.lookup(&sk);
+    if (state && (state->address == address || HEAD_FAMILY(head) != AF_INET) && state->ports == ports)
+        return state;
+    u16 family = HEAD_FAMILY(head);
+    if (family != AF_INET && family != AF_INET6)
+        return 0;
+    u8 protocol = 0;
+    bpf_probe_read_kernel(&protocol, 1, (void *)(sk + OFF_SK_PROTOCOL));
+    struct socket_state fresh = {.address = address, .ports = ports};
+    if (protocol != TCP_PROTOCOL)
+        fresh.kind = KIND_OTHER;
+    sockets.update(&sk, &fresh);
+    return sockets.lookup(&sk);
+}
+
+/* Sets up the walk over a call's buffers. Gives 0 when the call has one plain buffer, in w->base and w->left. */
+static __always_inline int gather(struct walk *w, u32 shape, const struct saved *regs, u64 n) {
+    w->remaining = n;
+    if (shape == SHAPE_BUFFER) {
+        w->base = regs->si;
+        w->left = n;
+        return n > MAX_CHUNK;
+    }
+    w->iov = regs->si;
+    w->iovs = regs->dx;
+    if (shape == SHAPE_MESSAGE) {
+        u64 pair[2] = {};
+        bpf_probe_read_user(pair, sizeof pair, (void *)(regs->si + 16)); /* struct msghdr: msg_iov, msg_iovlen */
+        w->iov = pair[0];
+        w->iovs = pair[1];
+    } else if (shape == SHAPE_MESSAGES) {
+        w->iovs = 0;
+        w->message = regs->si;
+        w->messages = n;
+    }
+    next_buffer(w);
+    if (shape == SHAPE_MESSAGES)
+        next_buffer(w);
+    return w->left != n;
+}
+
+/* sendmmsg and recvmmsg return how many messages they passed: add up their lengths. */
+static __always_inline u64 messages_total(u64 message, u64 count) {
+    u64 total = 0;
+    for (u32 i = 0; i < 16; i++) {
+        u32 len = 0;
+        if (i >= count)
+            break;
+        bpf_probe_read_user(&len, sizeof len, (void *)(message + 64 * i + 56));
+        total += len;
+    }
+    return total;
+}
+
+static __always_inline void fill_socket_header(struct record *h, u64 sk, const struct socket_state *state,
+                                               const struct sock_head *head, struct stream *stream) {
+    h->ts = bpf_ktime_get_ns();
+    h->sk = sk;
+    h->pos = stream->pos;
+    h->opened = state->opened;
+    h->tgid = bpf_get_current_pid_tgid() >> 32;
+    h->seq = stream->seq++;
+    h->type = REC_DATA;
+    h->flags = state->from_start ? FLAG_FROM_START : 0;
+    put_address(h, head, sk);
+}
+
+int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
+    s64 ret = ctx->args[1];
+    if (ret < 0)
+        return 0;
+    struct saved regs;
+    bpf_probe_read_kernel(&regs, sizeof regs, (void *)(ctx->args[0] + __builtin_offsetof(struct pt_regs, r10)));
+    if (regs.nr == 9)
+        return on_map(&regs);
+    u32 op = operation(regs.nr);
+    if (!op)
+        return 0;
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    const struct config *c = allowed(pid_tgid >> 32);
+    if (!c)
+        return 0;
+    struct calls *calls = thread_calls.lookup(&pid_tgid);
+    u64 sk = socket_of(regs.di);
+    if (!sk)
+        return 0;
+    if (calls && calls->depth) {
+        /* Ciphertext of a TLS call in progress: only tells which socket that call uses. */
+        calls->level[(calls->depth - 1) & 1].sk = sk;
+        return 0;
+    }
+    struct sock_head head;
+    if (read_sock_head(&head, sk))
+        return 0;
+    struct socket_state *state = socket_state(sk, &head);
+    if (!state || state->kind == KIND_TLS || state->kind == KIND_OTHER || regs.cs != USER_CS_64)
+        return 0;
+    u32 shape = op >> 1;
+    u8 dir = op & 1;
+    struct stream *stream = &state->streams[dir];
+    u64 flags = dir == IN ? receive_flags(&regs) : 0;
+    if (flags & (MSG_PEEK | MSG_ERRQUEUE))
+        return 0;
+    struct long_call call = {};
+    call.header.dir = dir;
+    call.header.level = c->level;
+    if (!ret) {
+        if (dir == OUT || state->kind != KIND_HTTP || !regs.dx)
+            return 0;
+        fill_socket_header(&call.header, sk, state, &head, stream);
+        call.header.flags |= FLAG_EOF;
+        emit_bare(&call.header, 0);
+        return 0;
+    }
+    u64 n = shape == SHAPE_MESSAGES ? messages_total(regs.si, ret) : ret;
+    int unseen = shape == SHAPE_COUNT || (flags & MSG_TRUNC);
+    int is_long = unseen ? 0 : gather(&call.walk, shape, &regs, shape == SHAPE_MESSAGES ? ret : n);
+    if (state->kind == KIND_UNKNOWN) {
+        state->kind = unseen ? KIND_UNKNOWN : kind_of(call.walk.base, call.walk.left, 0, stream, state->from_start, 1);
+        if (state->kind != KIND_HTTP)
+            return 0;
+    }
+    fill_socket_header(&call.header, sk, state, &head, stream);
+    call.header.total = n;
+    stream->pos += n;
+    if (unseen) {
+        call.header.flags |= FLAG_UNSEEN;
+        emit_bare(&call.header, n);
+        return 0;
+    }
+    int tail = emit_call(&call, stream, is_long);
+    if (!tail)
+        return 0;
+    call.state_key = sk;
+    long_calls.update(&pid_tgid, &call);
+    socket_tails.call(ctx, tail - 1);
+    return 0;
+}
+
+static __always_inline struct stream *long_call_stream(struct long_call *call) {
+    struct socket_state *state = sockets.lookup(&call->state_key);
+    return state ? &state->streams[call->header.dir & 1] : 0;
+}
+
+int walk_socket(struct bpf_raw_tracepoint_args *ctx) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct long_call *call = long_calls.lookup(&pid_tgid);
+    struct stream *stream = call ? long_call_stream(call) : 0;
+    if (stream)
+        walk_buffers(call, stream);
+    return 0;
+}
+
+int head_socket(struct bpf_raw_tracepoint_args *ctx) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct long_call *call = long_calls.lookup(&pid_tgid);
+    struct stream *stream = call ? long_call_stream(call) : 0;
+    if (stream && take_head(call, stream))
+        socket_tails.call(ctx, TAIL_WALK);
+    return 0;
+}
+
+#define TCP_ESTABLISHED 1
+#define TCP_CLOSE 7
+
+static __always_inline void on_established(u64 sk) {
+    struct sock_head head;
+    if (read_sock_head(&head, sk))
+        return;
+    struct socket_state fresh = {
+        .address = HEAD_ADDRESS(&head),
+        .ports = HEAD_PORTS(&head),
+        .from_start = 1,
+        .opened = bpf_ktime_get_ns(),
+    };
+    sockets.update(&sk, &fresh);
+}
+
+/* The totals come from struct tcp_sock, so they count what no program saw. */
+static __always_inline void on_closed(u64 sk, const struct socket_state *state) {
+    struct sock_head head;
+    struct record h = {.type = REC_CLOSE, .ts = bpf_ktime_get_ns(), .sk = sk, .opened = state->opened};
+    if (read_sock_head(&head, sk))
+        return;
+    put_address(&h, &head, sk);
+    h.pos = read_u64(sk + OFF_TCP_BYTES_SENT);
+    h.handle = read_u64(sk + OFF_TCP_BYTES_RECEIVED);
+    emit_bare(&h, 0);
+}
+
+/* inet_sock_set_state(sk, old state, new state) */
+int on_tcp_state(struct bpf_raw_tracepoint_args *ctx) {
+    u64 sk = ctx->args[0];
+    int state = (int)ctx->args[2];
+    if (state == TCP_ESTABLISHED) {
+        on_established(sk);
+    } else if (state == TCP_CLOSE) {
+        struct socket_state *known = sockets.lookup(&sk);
+        if (!known)
+            return 0;
+        if (known->kind == KIND_HTTP || known->kind == KIND_TLS)
+            on_closed(sk, known);
+    }
+    return 0;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * What the programs remember, all of it bounded. `ring` is a number that the loader replaces by the ring's descriptor.
+ */
+#define RING ((void *)bpf_pseudo_fd(1, 1000))
+#define MAX_CHUNK 16384
+
+enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_TLS = 2, KIND_OTHER = 3 };
+/* A socket that was open before capture may be in the middle of a body: look at so many calls before calling it other. */
+#define LOOKS_BEFORE_OTHER 64
+
+struct config {
+    u32 own_tgid;  /* never captured */
+    u32 allow_only; /* 1: only processes in `policy` */
+    u32 level;     /* enum capture_level */
+    u32 pad;
+};
+BPF_ARRAY(config, struct config, 1);
+
+#define POLICY_DENY 0
+#define POLICY_ALLOW 1
+#define POLICY_PENDING 2 /* just executed; user space decides by its path */
+BPF_HASH(policy, u32, u32, 32768);
+
+/* One direction of a socket or TLS handle. */
+struct stream {
+    u64 pos;
+    u32 seq;
+    u16 in_head; /* a head began and its end was not seen: the next call continues it */
+    u16 looks;
+};
+
+struct socket_state {
+    u64 address;  /* the v4 pair, or 0: with `ports`, tells a reused struct sock from the one we knew */
+    u32 ports;
+    u8 kind;
+    u8 from_start;
+    u16 pad;
+    u64 opened;
+    struct stream streams[2];
+};
+BPF_TABLE("lru_hash", u64, struct socket_state, sockets, 65536);
+
+struct handle_key {
+    u64 handle;
+    u64 tgid;
+};
+struct handle_state {
+    u64 sk;
+    u64 opened;
+    u8 kind;
+    u8 from_start;
+    u16 pad[3];
+    struct stream streams[2];
+};
+BPF_TABLE("lru_hash", struct handle_key, struct handle_state, handles, 65536);
+
+/* A TLS library call in progress on a thread. Two levels: TLS inside TLS (an HTTPS proxy) nests once. */
+struct call {
+    u64 handle;
+    u64 buf;
+    u64 num;
+    u64 result; /* where the library writes the byte count; 0: the return value is the count */
+    u64 stack;  /* tells a call that never returned (longjmp, thread exit) from one that nests */
+    u64 sk;     /* socket of a system call made inside */
+};
+struct calls {
+    u32 depth;
+    u32 pad;
+    struct call level[2];
+};
+BPF_HASH(thread_calls, u64, struct calls, 32768);
+
+/* Progress through one system call's or TLS call's buffers; in a map, because older verifiers do not converge on it elsewhere. */
+struct walk {
+    u64 message; /* next struct mmsghdr, 0: none */
+    u64 iov;     /* next struct iovec */
+    u64 iovs;    /* how many follow */
+    u64 base;    /* what is left of the current buffer */
+    u64 left;
+    u64 remaining; /* bytes of the call (of the message) not yet passed */
+    u32 messages;
+    u32 off;     /* bytes of the call passed over */
+    u32 emitted; /* of those, the prefix that was copied */
+    u16 head;    /* below level full: the head has not ended yet */
+    u16 rest;    /* flags for what was not copied */
+};
+
+struct seen_key {
+    u64 ino;
+    u64 superblock;
+};
+BPF_TABLE("lru_hash", struct seen_key, u32, seen_libraries, 4096);
+
+/* Counters, summed over CPUs by the loader; names in core/qtap/capture/records.py. */
+enum counter { COUNT_RECORDS = 0, COUNT_RING_FULL, COUNT_BYTES_LOST, COUNT_UNREADABLE, COUNT_NO_SLOT, COUNTERS };
+BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
+
+static __always_inline void count(u32 which, u64 n) {
+    u64 *value = counters.lookup(&which);
+    if (value)
+        *value += n;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * Calls with more than one buffer, or more than MAX_CHUNK bytes: a program of its own, reached by tail call, that passes over
+ * the buffers with its progress in a map.
+ */
+#define WALK_STEPS 168 /* buffers and chunks of one call: 168 * 16 KiB is 2.6 MiB */
+
+struct long_call {
+    struct record header;
+    struct walk walk;
+    u64 state_key; /* of `sockets`, when handle_key.handle is 0 */
+    struct handle_key handle_key;
+};
+BPF_TABLE("lru_hash", u64, struct long_call, long_calls, 8192);
+/* Programs of their own, so that the verifier sees each loop once. */
+#define TAIL_WALK 0
+#define TAIL_HEAD 1
+BPF_TABLE("prog", int, int, socket_tails, 2);
+BPF_TABLE("prog", int, int, handle_tails, 2);
+
+/* Moves on to the next buffer that is not empty; 0 when there is none. */
+static __always_inline int next_buffer(struct walk *w) {
+    if (w->left)
+        return 1;
+    if (!w->iovs && w->message && w->messages) {
+        struct {
+            u64 name, name_len, iov, iovs, control, control_len, flags, len;
+        } message; /* struct mmsghdr */
+        if (bpf_probe_read_user(&message, sizeof message, (void *)w->message))
+            return 0;
+        w->message += sizeof message;
+        w->messages--;
+        w->iov = message.iov;
+        w->iovs = message.iovs;
+        w->remaining = (u32)message.len;
+        return 1;
+    }
+    if (!w->iovs)
+        return 0;
+    struct {
+        u64 base, len;
+    } iov;
+    if (bpf_probe_read_user(&iov, sizeof iov, (void *)w->iov))
+        return 0;
+    w->iov += sizeof iov;
+    w->iovs--;
+    w->base = iov.base;
+    w->left = iov.len < w->remaining ? iov.len : w->remaining;
+    w->remaining -= w->left;
+    return 1;
+}
+
+/* What the first buffer has of a head. Gives 1 when the call has more buffers to walk. */
+static __always_inline int take_head(struct long_call *call, struct stream *stream) {
+    struct walk *w = &call->walk;
+    u64 n = w->left > MAX_CHUNK ? MAX_CHUNK : w->left;
+    int more = w->left != call->header.total || w->left > MAX_CHUNK;
+    w->emitted = emit_head(&call->header, stream, w->base, n, more ? 0 : FLAG_SKIPPED | tail_flag(w->base, n));
+    w->head = stream->in_head;
+    w->base += n;
+    w->left -= n;
+    w->off = n;
+    return more;
+}
+
+/* A head spread over several buffers ends at the end of one. */
+static __always_inline int ends_head(u64 base, u64 n) {
+    u32 tail = 0;
+    return n >= 4 && !bpf_probe_read_user(&tail, 4, (void *)(base + n - 4)) && tail == CRLF_CRLF;
+}
+
+/* One chunk of the current buffer, or all of it when nothing more of this call is wanted. */
+static __always_inline void walk_step(struct walk *w, struct record *header, struct stream *stream) {
+    u64 n = w->left > MAX_CHUNK ? MAX_CHUNK : w->left;
+    if (header->level == LEVEL_FULL || w->head) {
+        header->off = w->off;
+        emit_data(header, w->base, n);
+        w->emitted = w->off + n;
+        if (w->head && ends_head(w->base, n))
+            stream->in_head = w->head = 0;
+    } else {
+        n = w->left;
+        if (!w->iovs)
+            w->rest |= tail_flag(w->base, n);
+    }
+    w->base += n;
+    w->left -= n;
+    w->off += n;
+}
+
+static __always_inline void walk_buffers(struct long_call *call, struct stream *stream) {
+    struct walk *w = &call->walk;
+    struct record *header = &call->header;
+#pragma nounroll
+    for (u32 i = 0; i < WALK_STEPS; i++) {
+        if (!next_buffer(w))
+            break;
+        if (w->left)
+            walk_step(w, header, stream);
+    }
+    if (w->emitted < header->total) {
+        header->off = w->emitted;
+        header->flags |= header->level == LEVEL_FULL ? FLAG_UNSEEN : FLAG_SKIPPED | w->rest;
+        emit_bare(header, header->total - w->emitted);
+    }
+}
+
+/* What to do with one call's bytes: everything is emitted here (0), or a tail call finishes it (1 + its index). */
+static __always_inline int emit_call(struct long_call *call, struct stream *stream, int is_long) {
+    struct walk *w = &call->walk;
+    if (call->header.level != LEVEL_FULL) {
+        if (begins_head(stream, w->base, w->left))
+            return 1 + TAIL_HEAD;
+        if (!is_long) {
+            call->header.flags |= FLAG_SKIPPED | tail_flag(w->base, w->left);
+            emit_bare(&call->header, w->left);
+            return 0;
+        }
+    } else if (!is_long) {
+        emit_data(&call->header, w->base, w->left);
+        return 0;
+    }
+    return 1 + TAIL_WALK;
+}

@@ -1,0 +1,143 @@
+"""The programs in the kernel: loaded, attached, configured, counted, and gone when this process is.
+
+Nothing is pinned and every attachment is a descriptor, so the kernel removes all of it when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from qtap.capture import bpf, records
+from qtap.capture.compiler import PROGRAMS, Bytecode
+from qtap.capture.ring import Ring
+
+_RING_NUMBER = 1000
+_INSTRUCTION = struct.Struct("<BBhi")
+_LOAD_IMMEDIATE = 0x18
+_RAW_TRACEPOINTS = {
+    "on_sys_exit": "sys_exit",
+    "on_tcp_state": "inet_sock_set_state",
+    "on_exec": "sched_process_exec",
+    "on_exit": "sched_process_exit",
+    "on_fork": "sched_process_fork",
+}
+_TAILS = {"socket_tails": ("walk_socket", "head_socket"), "handle_tails": ("walk_handle", "head_handle")}
+_HEAD_PROGRAMS = ("head_socket", "head_handle")
+_UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
+
+
+class Engine:
+    """Loaded programs and their maps; `ring` carries what they see."""
+
+    def __init__(self, code: Bytecode, *, ring_size: int, level: str, allow_only: bool) -> None:
+        _raise_memory_limit()
+        self.ring = Ring(ring_size)
+        self.level = level
+        self._maps = {shape.name: bpf.create_map(*shape[1:], name=shape.name) for shape in code.maps}
+        self._links: list[int] = []
+        self._numbers = [self._maps[shape.name] for shape in code.maps]
+        self._programs = self._load(code)
+        self._cpus = _possible_cpus()
+        settings = struct.pack("<IIII", os.getpid(), int(allow_only), records.LEVELS[level], 0)
+        bpf.update(self._maps["config"], bytes(4), settings)
+        self.multi = _has_uprobe_multi(self._programs["ssl_free"])
+        """Whether probes are set as one link for many offsets (Linux 6.6), which detaches at once."""
+
+    def _load(self, code: Bytecode) -> dict[str, int]:
+        # The verifier takes most of the time of a start; it runs outside the interpreter's lock.
+        names = [name for name in PROGRAMS if self.level != "full" or name not in _HEAD_PROGRAMS]
+        with ThreadPoolExecutor(2) as pool:
+            loaded = dict(zip(names, pool.map(lambda name: self._load_one(name, code.programs[name]), names), strict=True))
+        for table, tails in _TAILS.items():
+            for index, name in enumerate(tails):
+                if name in loaded:
+                    bpf.update(self._maps[table], struct.pack("<I", index), struct.pack("<I", loaded[name]))
+        return loaded
+
+    def _load_one(self, name: str, code: bytes) -> int:
+        relocated = self._relocate(code)
+        if PROGRAMS[name] == "raw":
+            return bpf.load_program(bpf.PROG_TYPE_RAW_TRACEPOINT, relocated, name)
+        expected = bpf.TRACE_UPROBE_MULTI if _kernel() >= (6, 6) else 0
+        return bpf.load_program(bpf.PROG_TYPE_KPROBE, relocated, name, expected)
+
+    def _relocate(self, code: bytes) -> bytes:
+        """Put descriptors where the bytecode has map numbers (struct bpf_insn; BPF_PSEUDO_MAP_FD)."""
+        out = bytearray(code)
+        at = 0
+        while at < len(code):
+            op, registers, offset, value = _INSTRUCTION.unpack_from(code, at)
+            if op == _LOAD_IMMEDIATE and registers >> 4 == 1:
+                fd = self.ring.fd if value == _RING_NUMBER else self._numbers[value]
+                _INSTRUCTION.pack_into(out, at, op, registers, offset, fd)
+            at += 16 if op == _LOAD_IMMEDIATE else 8
+        return bytes(out)
+
+    def watch_sockets(self) -> None:
+        """Attach everything but the TLS probes: from here on plain traffic and processes are seen."""
+        for program, name in _RAW_TRACEPOINTS.items():
+            self._links.append(bpf.attach_raw_tracepoint(self._programs[program], name))
+
+    def probe(self, path: str, program: str, offsets: Sequence[int], *, at_return: bool) -> None:
+        """Run `program` at file offsets of the executable or library at `path`, in every process; raises OSError."""
+        fd = self._programs[program]
+        if self.multi:
+            self._links.append(bpf.attach_uprobes(fd, path, offsets, at_return=at_return))
+            return
+        event_type = int(_UPROBE_PMU.read_text())
+        for offset in offsets:
+            self._links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type))
+
+    def allow(self, pid: int, *, allowed: bool) -> None:
+        """Capture this process and its future children, or not; only with `allow_only`."""
+        bpf.update(self._maps["policy"], struct.pack("<I", pid), struct.pack("<I", int(allowed)))
+
+    def counters(self) -> dict[str, int]:
+        """Give the kernel's counters since the start, by name."""
+        found: dict[str, int] = {}
+        for index, name in enumerate(records.COUNTERS):
+            values = bpf.lookup(self._maps["counters"], struct.pack("<I", index), 8 * self._cpus)
+            found[name] = sum(struct.unpack(f"<{self._cpus}Q", values)) if values else 0
+        return found
+
+    def close(self) -> None:
+        """Detach everything. Perf uprobes take 0.1 s each to go, so there a child ends them while this process leaves."""
+        if not self.multi and self._links and os.fork() == 0:
+            os._exit(0)
+        for fd in self._links:
+            os.close(fd)
+        self._links.clear()
+
+
+def _raise_memory_limit() -> None:
+    # Before Linux 5.11 maps count against RLIMIT_MEMLOCK.
+    if _kernel() < (5, 11):
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(c for c in minor if c.isdigit()))
+
+
+def _possible_cpus() -> int:
+    last = Path("/sys/devices/system/cpu/possible").read_text().strip().replace(",", "-").split("-")[-1]
+    return int(last) + 1
+
+
+def _has_uprobe_multi(program: int) -> bool:
+    """Ask for a link without offsets: a kernel that knows the attach type says EINVAL only after it looked at the path."""
+    if _kernel() < (6, 6):
+        return False
+    try:
+        bpf.attach_uprobes(program, "/nonexistent", [0], at_return=False)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,41 @@
+"""The records of the ring as Python sees them; the layout is that of bpf/record.h."""
+
+from __future__ import annotations
+
+import struct
+
+HEADER = struct.Struct("<5Q5I2H16s16s4B2H")
+"""ts sk handle pos opened | tgid seq total off len | local_port remote_port | local remote | type dir layer flags | family level"""
+SIZE = HEADER.size
+TYPE_AT = 96
+"""Offset of the type byte."""
+
+DATA, CLOSE, EXEC, EXIT, LIBRARY = 1, 2, 3, 4, 5
+OUT, IN = 0, 1
+FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF = 1, 2, 4, 8, 16
+LEVELS = {"summary": 0, "headers": 1, "full": 2}
+LAYERS = ("", "openssl")
+"""The name of the probe by the number of its layer."""
+
+COUNTERS = ("records", "ring_full", "bytes_lost", "unreadable", "no_slot")
+"""Names of the kernel's counters, in the order of enum counter."""
+
+_EXEC_HEAD = struct.Struct("<IIHHI16s")
+_NAME_MAX = 256
+
+
+class Exec:
+    """What the kernel told of a process that executed a program."""
+
+    __slots__ = ("args", "at", "comm", "exe", "pid", "ppid", "uid")
+
+    def __init__(self, pid: int, at: int, data: bytes) -> None:
+        self.pid = pid
+        self.at = at
+        self.ppid, self.uid, name_length, args_length, _, comm = _EXEC_HEAD.unpack_from(data)
+        name = data[_EXEC_HEAD.size : _EXEC_HEAD.size + name_length]
+        start = _EXEC_HEAD.size + _NAME_MAX
+        args = data[start : start + args_length]
+        self.exe = name.partition(b"\0")[0].decode(errors="surrogateescape")
+        self.comm = comm.partition(b"\0")[0].decode(errors="replace")
+        self.args = [arg.decode(errors="replace") for arg in args.removesuffix(b"\0").split(b"\0")] if args else []

@@ -1,0 +1,68 @@
+"""The BPF ring buffer, read by mmap in batches (kernel/bpf/ringbuf.c; Documentation/bpf/ringbuf.rst).
+
+The programs never wake the reader; it looks every few milliseconds. Records stand twice in the mapping, so none wraps.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Callable
+
+from qtap.capture import bpf
+
+_BUSY = 1 << 31
+_DISCARDED = 1 << 30
+_LENGTH = _DISCARDED - 1
+_RELEASE_EVERY = 1 << 20
+"""Bytes after which space is given back during a long drain, so that producers do not find the ring full meanwhile."""
+
+
+def fitting_size(wanted: int) -> int:
+    """Give the power of two, at least one page, that holds `wanted` bytes: the sizes that the kernel takes."""
+    size = mmap.PAGESIZE
+    while size < wanted:
+        size *= 2
+    return size
+
+
+class Ring:
+    """One ring buffer map of `size` bytes and this process's view of it."""
+
+    def __init__(self, size: int) -> None:
+        self.size = fitting_size(size)
+        self.fd = bpf.create_map(bpf.MAP_TYPE_RINGBUF, 0, 0, self.size, 0, "records")
+        page = mmap.PAGESIZE
+        self._consumer_page = mmap.mmap(self.fd, page)
+        self._pages = mmap.mmap(self.fd, page + 2 * self.size, prot=mmap.PROT_READ, offset=page)
+        self._consumer = memoryview(self._consumer_page).cast("Q")
+        self._producer = memoryview(self._pages)[:8].cast("Q")
+
+    def drain(self, take: Callable[[mmap.mmap, int], None]) -> int:
+        """Call `take(pages, offset)` for every finished record, offset being its first byte; give how many there were.
+
+        The bytes are valid during the call only.
+        """
+        pages, mask, base = self._pages, self.size - 1, mmap.PAGESIZE
+        unpack = struct.Struct("<I").unpack_from
+        at = released = self._consumer[0]
+        end = self._producer[0]
+        taken = 0
+        while at < end:
+            offset = base + (at & mask)
+            (length,) = unpack(pages, offset)
+            if length & _BUSY:
+                break
+            if not length & _DISCARDED:
+                take(pages, offset + 8)
+                taken += 1
+            at += ((length & _LENGTH) + 15) & ~7
+            if at - released > _RELEASE_EVERY:
+                self._consumer[0] = released = at
+        self._consumer[0] = at
+        return taken
+
+    @property
+    def fill(self) -> float:
+        """How much of the ring waits to be read, 0 to 1."""
+        return (self._producer[0] - self._consumer[0]) / self.size
