@@ -1,0 +1,193 @@
+"""The HttpTransaction object of spec qtap.md 4.1, with the additions of docs/output.md."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+
+from qtap.exports.encode import encode, rfc3339
+from qtap.exports.headers import field_map, header_map
+from qtap.model import Message, Process, Transaction
+
+Level = Literal["none", "summary", "headers", "full"]
+"""How much of a transaction leaves the program (spec qtap.md 4.1)."""
+
+_POD_NAME = "io.kubernetes.pod.name"
+_POD_NAMESPACE = "io.kubernetes.pod.namespace"
+_ENDS = re.compile(r"^[^a-z0-9]+|[^a-z0-9]+$")
+
+
+class Metadata(msgspec.Struct, omit_defaults=True, gc=False):
+    """Who spoke with whom; everything but `process_id` and the counts is left out when empty."""
+
+    process_id: str
+    bytes_sent: int
+    """Bytes on the wire, as this process sent them; so a server's are those of the response."""
+    bytes_received: int
+    connection_id: str
+    endpoint_id: str
+    tags: tuple[str, ...]
+    request_id: str
+    """The transaction's id."""
+    process_exe: str = ""
+    process_user: str = ""
+    container_name: str = ""
+    container_image: str = ""
+    pod_name: str = ""
+    pod_namespace: str = ""
+    local_address: str = ""
+    """`ip:port`, IPv6 in brackets."""
+    remote_address: str = ""
+    peer_request_id: str = ""
+    """The `request_id` of the same exchange as the other process on this host saw it."""
+
+
+class Request(msgspec.Struct, omit_defaults=True, gc=False):
+    """The request; headers and what follows them as the level allows."""
+
+    method: str
+    url: str
+    """With its query."""
+    scheme: str = ""
+    path: str = ""
+    """Without its query."""
+    authority: str = ""
+    protocol: str = ""
+    user_agent: str = ""
+    content_type: str = ""
+    headers: dict[str, str] | None = None
+    body: bytes | bytearray | None = None
+    """After transfer decoding, before content decoding."""
+    body_truncated: int = 0
+    """Bytes of the body that are known to be missing."""
+    trailers: dict[str, str] | None = None
+
+
+class Response(msgspec.Struct, omit_defaults=True, gc=False):
+    """The response; `status` is 0 when no status line was seen."""
+
+    status: int
+    content_type: str = ""
+    headers: dict[str, str] | None = None
+    body: bytes | bytearray | None = None
+    body_truncated: int = 0
+    trailers: dict[str, str] | None = None
+
+
+class HttpTransaction(msgspec.Struct, omit_defaults=True, gc=False):
+    """One request with its response."""
+
+    metadata: Metadata
+    request: Request
+    response: Response
+    transaction_time: str
+    duration_ms: int
+    """At least 1."""
+    direction: str
+    incomplete: tuple[str, ...] = ()
+    """Why something is missing, in the words of docs/output.md."""
+
+
+def describe(transaction: Transaction, level: Level = "full", tags: tuple[str, ...] = ()) -> HttpTransaction:
+    """Give the object for `transaction` at `level` (`none` is described as `summary`); `tags` join the automatic ones."""
+    sent, received = header_map(transaction.request), header_map(transaction.response)
+    request = Request(
+        transaction.method,
+        transaction.url,
+        transaction.scheme,
+        transaction.path,
+        transaction.host,
+        transaction.protocol,
+        sent.get("User-Agent", ""),
+        sent.get("Content-Type", ""),
+    )
+    response = Response(transaction.status, received.get("Content-Type", ""))
+    if level in ("headers", "full"):
+        _add_content(request, transaction.request, sent, bodies=level == "full")
+        _add_content(response, transaction.response, received, bodies=level == "full")
+    return HttpTransaction(
+        _metadata(transaction, tags),
+        request,
+        response,
+        rfc3339(transaction.started_at),
+        max(transaction.duration // 1_000_000, 1),
+        transaction.connection.direction,
+        transaction.incomplete,
+    )
+
+
+def to_json(transaction: Transaction) -> str:
+    """Give the whole object as indented JSON."""
+    return msgspec.json.format(encode(describe(transaction)), indent=2).decode()
+
+
+def _add_content(part: Request | Response, message: Message, headers: dict[str, str], *, bodies: bool) -> None:
+    part.headers = headers
+    if message.trailers:
+        part.trailers = field_map(message.trailers)
+    if bodies:
+        part.body = message.body
+        part.body_truncated = max(message.body_missing, 0)
+
+
+def _metadata(transaction: Transaction, tags: tuple[str, ...]) -> Metadata:
+    connection = transaction.connection
+    process = connection.process
+    sent, received = transaction.request.wire_size, transaction.response.wire_size
+    if connection.server:
+        sent, received = received, sent
+    metadata = Metadata(
+        str(process.pid),
+        sent,
+        received,
+        connection.id,
+        endpoint_of(transaction),
+        automatic_tags(process.binary, connection.local.ip, transaction.protocol, tags),
+        transaction.id,
+        process.exe,
+        process.user,
+        peer_request_id=transaction.peer,
+    )
+    if connection.local.ip:
+        metadata.local_address = str(connection.local)
+    if connection.remote.ip:
+        metadata.remote_address = str(connection.remote)
+    if process.container is not None:
+        _add_container(metadata, process)
+    return metadata
+
+
+def _add_container(metadata: Metadata, process: Process) -> None:
+    container = process.container
+    assert container is not None
+    metadata.container_name = container.name
+    metadata.container_image = container.image
+    metadata.pod_name = container.labels.get(_POD_NAME, "")
+    metadata.pod_namespace = container.labels.get(_POD_NAMESPACE, "")
+
+
+def endpoint_of(transaction: Transaction) -> str:
+    """Name the side that answers: SNI, else Host without its port, else its address (spec qtap.md 7.6)."""
+    connection = transaction.connection
+    if connection.sni:
+        return connection.sni
+    host = transaction.host
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    name = host.partition(":")[0] if host.count(":") == 1 else host
+    return name or (connection.local if connection.server else connection.remote).ip
+
+
+@lru_cache(maxsize=4096)
+def automatic_tags(binary: str, ip: str, protocol: str, extra: tuple[str, ...]) -> tuple[str, ...]:
+    """Give `bin`, `ip` (the local one), `protocol` and `strategy` with `extra`, sorted, without those that say nothing."""
+    found = {"bin": tag_value(binary), "ip": ip, "protocol": protocol, "strategy": "observe"}
+    return tuple(sorted({*(f"{key}:{value}" for key, value in found.items() if value), *extra}))
+
+
+def tag_value(text: str) -> str:
+    """Give `text` in the form of tags: lower case, hyphens for spaces, alphanumeric at both ends (spec qtap.md 7.6)."""
+    return _ENDS.sub("", text.lower().replace(" ", "-"))
