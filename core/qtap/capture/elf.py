@@ -175,7 +175,7 @@ class Elf:
 
     def read(self, offset: int, size: int) -> bytes:
         """Give `size` bytes from `offset`, all of them."""
-        if size > _PIECE_LIMIT or offset + size > self.size:
+        if not 0 <= size <= _PIECE_LIMIT or offset + size > self.size:
             raise ElfError(f"{self.path!r} is cut short or damaged: it refers to {size} bytes at {offset} and has {self.size}")
         try:
             piece = os.pread(self._fd, size, offset)

@@ -1,0 +1,13 @@
+"""The TLS libraries that have probes: one file and one line here for each."""
+
+from __future__ import annotations
+
+from qtap.capture.openssl import OPENSSL
+from qtap.capture.probe import TlsLibrary
+
+TLS_LIBRARIES: tuple[TlsLibrary, ...] = (OPENSSL,)
+
+
+def library_of(basename: str) -> TlsLibrary | None:
+    """Give the library to which a file called `basename` belongs."""
+    return next((library for library in TLS_LIBRARIES if library.matches(basename)), None)
