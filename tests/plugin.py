@@ -11,14 +11,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-try:
-    from qtap.capture.checks import can_capture
-except ImportError:
-
-    def can_capture() -> str:
-        """Stand in until the checks are there."""
-        return ""
-
+from qtap.capture.checks import can_capture
 
 # No test is timed: the machine that runs them has other things to do.
 settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow])
