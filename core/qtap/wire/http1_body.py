@@ -1,0 +1,291 @@
+"""The body of one HTTP/1 message: where it ends, what is kept of it, what is known to be missing (RFC 9112 sections 6, 7).
+
+Bytes go straight from the captured call into the message; only a piece of a framing line is ever held back, so a body of any
+size, in chunks of any size, takes linear time and at most the body limit in memory.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from qtap.model import Message, Transaction
+from qtap.wire.http1_syntax import CHUNKED, chunk_size
+
+OVER: Final = 0
+"""No message is open."""
+ADRIFT: Final = 1
+"""The message is open, but its framing was lost: only a later head, or the connection's end, can end it."""
+LENGTH: Final = 2
+"""`remaining` bytes of the body are to come."""
+CHUNK: Final = 3
+"""`remaining` bytes of this chunk are to come."""
+SIZE: Final = 4
+CHUNK_END: Final = 5
+TRAILERS: Final = 6
+UNTIL_CLOSE: Final = 7
+
+MAX_LINE: Final = 1 << 14
+"""Bytes of a chunk-size or trailer line; a longer one counts as broken framing."""
+MAX_TRAILERS: Final = 1 << 16
+"""Bytes of trailers that are kept."""
+
+
+class Body:
+    """Reads the bodies of one direction, one after another."""
+
+    __slots__ = ("_chunked", "_frozen", "_limit", "_line", "_side", "lossy", "message", "remaining", "state", "transaction")
+
+    def __init__(self, side: str, limit: int) -> None:
+        self._side = side
+        self._limit = limit
+        self.state = OVER
+        self.message = Message()
+        self.transaction: Transaction | None = None
+        """The one `message` belongs to, kept after its end."""
+        self.remaining = 0
+        self.lossy = False
+        """Part of this body is known to be lost."""
+        self._frozen = False
+        """No further byte is kept: it would stand behind a hole."""
+        self._chunked = False
+        self._line = b""
+
+    def start(self, transaction: Transaction, message: Message, length: int) -> None:
+        """Open `message`, whose head is complete; `length` is what `http1_syntax.framing` gives, 0 for none."""
+        self.transaction, self.message = transaction, message
+        self.lossy = self._frozen = False
+        self._chunked = length == CHUNKED
+        if length > 0:
+            self.remaining = length
+            self.state = LENGTH
+        elif length == 0:
+            message.complete = True
+        else:
+            self.state = SIZE if self._chunked else UNTIL_CLOSE
+
+    def read(self, data: bytes, pos: int, at: int) -> int:
+        """Read `data` from `pos` until the message ends or the data does, and give the position reached."""
+        self.message.last_at = at
+        size = len(data)
+        while pos < size and self.state:
+            state = self.state
+            if state == LENGTH:
+                pos = self._read_length(data, pos)
+            elif state == CHUNK:
+                pos = self._read_piece(data, pos)
+            elif state == SIZE:
+                pos = self._read_size(data, pos)
+            elif state == CHUNK_END:
+                pos = self._read_chunk_end(data, pos)
+            elif state == TRAILERS:
+                pos = self._read_trailer(data, pos)
+            else:
+                pos = self._read_rest(data, pos)
+        return pos
+
+    def lose(self, size: int, at: int) -> int:
+        """Count `size` lost bytes (below 0: unknown how many); give how many of them may have held other messages.
+
+        A loss within a length or a chunk is exact, and framing goes on behind it; any other sets the body ADRIFT.
+        """
+        self._mark_lost()
+        if size > 0 and (self.state == LENGTH or (self.state == CHUNK and size <= self.remaining)):
+            return self._pass(size, at)
+        return self._pass_unframed(size, at)
+
+    def skip(self, size: int, at: int, *, ends_chunked: bool) -> int:
+        """Count `size` bytes that were not copied; give how many of them lie behind the message's end."""
+        self._frozen = True
+        if self.state == LENGTH:
+            return self._pass(size, at)
+        self._pass_unframed(size, at)
+        if ends_chunked and self._chunked:
+            self.end(complete=not self.lossy)
+        return 0
+
+    def drift(self, data: bytes, at: int) -> None:
+        """Count `data`, which belongs to a message whose framing was lost, and end it where a last chunk seems to be."""
+        last = self._chunked and (data == b"0\r\n\r\n" or data.endswith(b"\n0\r\n\r\n"))
+        self.skip(len(data), at, ends_chunked=last)
+
+    def mark(self, what: str) -> None:
+        """Add the reason `<side>_body_<what>` to the transaction."""
+        assert self.transaction is not None
+        self.transaction.mark(f"{self._side}_body_{what}")
+
+    @property
+    def expects_line(self) -> bool:
+        """Whether a framing line or its end comes next, which no head can be mistaken for."""
+        return self.state in (SIZE, CHUNK_END, TRAILERS)
+
+    def overtake(self) -> None:
+        """Close the message because the next one has begun: a fault, unless only the copying had stopped."""
+        if self.state != ADRIFT:
+            self.mark("unfinished")
+        self.end(complete=self.state == ADRIFT and not self.lossy)
+
+    def close(self) -> None:
+        """Close the message because its side closed (RFC 9112 section 6.3 item 8)."""
+        if self.state == UNTIL_CLOSE:
+            self.end(complete=True)
+        else:
+            self.stop()
+
+    def stop(self, reason: str = "") -> None:
+        """Close the message for want of bytes, and mark the transaction with `reason` too, if given."""
+        assert self.transaction is not None
+        if self.state != ADRIFT or not self.lossy:
+            self.mark("unfinished")
+        if reason:
+            self.transaction.mark(reason)
+        self.end(complete=False)
+
+    def end(self, *, complete: bool) -> None:
+        """Close the message."""
+        message = self.message
+        if message.body.__class__ is bytearray:
+            message.body = bytes(message.body)
+        message.complete = complete
+        self._line = b""
+        self.state = OVER
+
+    def _read_length(self, data: bytes, pos: int) -> int:
+        message, size = self.message, self.remaining
+        end = pos + size
+        if end > len(data) or message.body_size or self._frozen or size > self._limit:
+            return self._read_piece(data, pos)
+        message.body = data[pos:end]
+        message.body_size = size
+        message.wire_size += size
+        message.complete = True
+        self.state = OVER
+        return end
+
+    def _read_piece(self, data: bytes, pos: int) -> int:
+        end = min(pos + self.remaining, len(data))
+        self._keep(data, pos, end)
+        self.remaining -= end - pos
+        if not self.remaining:
+            self._piece_done()
+            if self.state == CHUNK_END and data.startswith(b"\r\n", end):
+                self.state = SIZE
+                self.message.wire_size += 2
+                return end + 2
+        return end
+
+    def _piece_done(self) -> None:
+        if self.state == LENGTH:
+            self.end(complete=True)
+        else:
+            self.state = CHUNK_END
+
+    def _read_size(self, data: bytes, pos: int) -> int:
+        end = data.find(b"\n", pos) + 1
+        if not end:
+            return self._hold(data, pos)
+        size = chunk_size(self._finish_line(data, pos, end))
+        if size < 0:
+            return self._go_adrift(data, end)
+        self.remaining = size
+        self.state = CHUNK if size else TRAILERS
+        return end
+
+    def _read_chunk_end(self, data: bytes, pos: int) -> int:
+        # Not only CRLF: some writers end a chunk with LF, and a call may end between the two.
+        byte = data[pos]
+        if byte == _LF:
+            self.state = SIZE
+        elif byte != _CR:
+            return self._go_adrift(data, pos)
+        self.message.wire_size += 1
+        return pos + 1
+
+    def _read_trailer(self, data: bytes, pos: int) -> int:
+        end = data.find(b"\n", pos) + 1
+        if not end:
+            return self._hold(data, pos)
+        line = self._finish_line(data, pos, end)
+        if line in (b"\r\n", b"\n"):
+            self.end(complete=True)
+        elif len(self.message.trailers) + len(line) <= MAX_TRAILERS:
+            self.message.trailers += line
+        return end
+
+    def _finish_line(self, data: bytes, pos: int, end: int) -> bytes:
+        self.message.wire_size += end - pos
+        line = self._line + data[pos:end]
+        self._line = b""
+        return line
+
+    def _hold(self, data: bytes, pos: int) -> int:
+        self._line += data[pos:]
+        if len(self._line) > MAX_LINE:
+            return self._go_adrift(data, pos)
+        self.message.wire_size += len(data) - pos
+        return len(data)
+
+    def _go_adrift(self, data: bytes, pos: int) -> int:
+        self._mark_lost()
+        self.state = ADRIFT
+        self._line = b""
+        return self._read_rest(data, pos)
+
+    def _read_rest(self, data: bytes, pos: int) -> int:
+        self._keep(data, pos, len(data))
+        return len(data)
+
+    def _keep(self, data: bytes, pos: int, end: int) -> None:
+        """Add data[pos:end] to the body, up to the limit."""
+        message = self.message
+        message.wire_size += end - pos
+        message.body_size += end - pos
+        if self._frozen:
+            return
+        room = self._limit - len(message.body)
+        if end - pos > room:
+            end = pos + room
+            self.mark("cut")
+            self._frozen = True
+        self._grow(data[pos:end])
+
+    def _grow(self, piece: bytes) -> None:
+        message = self.message
+        body = message.body
+        if isinstance(body, bytearray):
+            try:
+                body += piece
+            except BufferError:  # a reader on another thread holds a view of it
+                message.body = body + piece
+        else:
+            message.body = bytearray(piece)
+
+    def _mark_lost(self) -> None:
+        self.lossy = self._frozen = True
+        self.mark("lost")
+
+    def _pass(self, size: int, at: int) -> int:
+        """Count bytes of the body unseen, up to the end of the length or chunk; give how many lie behind."""
+        taken = min(size, self.remaining)
+        self._count(taken, at)
+        self.remaining -= taken
+        if not self.remaining:
+            self._piece_done()
+        return size - taken
+
+    def _pass_unframed(self, size: int, at: int) -> int:
+        """Count bytes of which nobody knows whether they are body, framing, or more."""
+        self._count(max(size, 0), at)
+        if self.state != UNTIL_CLOSE:
+            self.state = ADRIFT
+        self._line = b""
+        return size
+
+    def _count(self, size: int, at: int) -> None:
+        message = self.message
+        message.body_size += size
+        message.wire_size += size
+        message.last_at = at
+
+
+_CR = 13
+_LF = 10

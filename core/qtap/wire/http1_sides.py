@@ -1,0 +1,179 @@
+"""The two directions of an HTTP/1 connection: what request heads and response heads mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from qtap.model import Connection, Message, Transaction
+from qtap.model.xid import new_xid
+from qtap.wire import http1_syntax as syntax
+from qtap.wire.http1_body import Body
+from qtap.wire.http1_pairing import Pairing
+from qtap.wire.http1_stream import Stream
+
+_SWITCHING_PROTOCOLS: Final = 101
+_WITHOUT_BODY: Final = (204, 304)
+
+
+class Requests(Stream):
+    """What the client sends."""
+
+    __slots__ = ("_connection", "_pairing")
+
+    def __init__(
+        self, connection: Connection, pairing: Pairing, limit: int, turn_opaque: Callable[[], None], *, from_start: bool
+    ) -> None:
+        super().__init__(Body("request", limit), turn_opaque, from_start=from_start)
+        self._connection = connection
+        self._pairing = pairing
+
+    def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:
+        """Open a transaction, or turn opaque at the HTTP/2 preface (RFC 9113 section 3.4)."""
+        line = syntax.request_line(head, ordinary=ordinary)
+        if line is None:
+            return False
+        method, target, version = line
+        if method == "PRI" and version == b"HTTP/2.0":
+            self._turn_opaque()
+            return True
+        if self.body.state:
+            self.cut_short()
+        lowered = head.lower()
+        request = Message(head=head, wire_size=len(head), first_at=first_at, last_at=at)
+        transaction = Transaction(
+            id=new_xid(first_at),
+            connection=self._connection,
+            method=method,
+            target=target,
+            request=request,
+            host=syntax.host_of(head, lowered, method, target),
+        )
+        self._pairing.request_began(transaction, alone=alone)
+        length = syntax.framing(lowered)
+        # RFC 9112 section 6.3 item 7: a request without framing has no body.
+        self.body.start(transaction, request, 0 if length == syntax.NO_FRAMING else length)
+        if not self.body.state:
+            self.ended()
+        return True
+
+    def ended(self) -> None:
+        """Tell the pairing."""
+        assert self.body.transaction is not None
+        self._pairing.request_ended(self.body.transaction)
+
+    def heads_lost(self) -> None:
+        """Leave a hole in the queue."""
+        self._pairing.requests_lost()
+
+    def passed_by(self) -> None:
+        """Nothing follows from it: the queue is of requests that were seen."""
+
+    def unrecognized(self) -> None:
+        """Another protocol, or HTTP/0.9, whose request line has no version and whose response no head."""
+        self._turn_opaque()
+
+    def may_be_overtaken(self) -> bool:
+        """A client that has its whole response and sends a request has given up the old body."""
+        transaction = self.body.transaction
+        return transaction is not None and bool(transaction.response.head) and self._pairing.receiving is not transaction
+
+    def starts(self, data: bytes, *, ordinary: bool = True) -> bool:
+        """Tell whether `data` starts with a request line."""
+        return syntax.starts_request(data, ordinary=ordinary)
+
+    def may_begin(self, data: bytes | bytearray) -> bool:
+        """Tell whether `data` can be the beginning of a request line."""
+        return syntax.may_begin_request(data)
+
+    def restarts(self, data: bytes, kept: bytearray) -> bool:
+        """Only what begins with a registered method is continued by a later call."""
+        return self.starts(data) or syntax.begins_known_request(data) or not syntax.may_begin_known_request(kept)
+
+
+class Responses(Stream):
+    """What the server sends."""
+
+    __slots__ = ("_connection", "_pairing")
+
+    def __init__(
+        self, connection: Connection, pairing: Pairing, limit: int, turn_opaque: Callable[[], None], *, from_start: bool
+    ) -> None:
+        super().__init__(Body("response", limit), turn_opaque, from_start=from_start)
+        self._connection = connection
+        self._pairing = pairing
+
+    def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:  # noqa: ARG002
+        """Find the request that this response answers; turn opaque at 101 and at 2xx to CONNECT (RFC 9110 section 9.3.6)."""
+        status = syntax.status_of(head)
+        if status < 0:
+            return False
+        if self.body.state:
+            self.cut_short()
+        if 100 <= status < 200 and status != _SWITCHING_PROTOCOLS:  # noqa: PLR2004 - RFC 9110 section 15.2
+            self._pairing.informational(head)
+            return True
+        transaction = self._open(status, head, first_at, at)
+        tunnel = status == _SWITCHING_PROTOCOLS or (transaction.method == "CONNECT" and 200 <= status < 300)  # noqa: PLR2004
+        self.body.start(transaction, transaction.response, 0 if tunnel else self._length(transaction, head))
+        if tunnel:
+            transaction.opaque = True
+        if not self.body.state:
+            self.ended()
+        if tunnel:
+            self._turn_opaque()
+        return True
+
+    def _open(self, status: int, head: bytes, first_at: int, at: int) -> Transaction:
+        transaction = self._pairing.response_began()
+        known = transaction is not None
+        if transaction is None:
+            transaction = Transaction(id=new_xid(first_at), connection=self._connection)
+        response = transaction.response
+        response.first_at, response.last_at = first_at, at
+        response.wire_size = len(head)
+        response.head = head
+        transaction.status = status
+        if not known:
+            self._pairing.orphan_began(transaction)
+        return transaction
+
+    def _length(self, transaction: Transaction, head: bytes) -> int:
+        # RFC 9112 section 6.3 items 1 and 8.
+        if transaction.status in _WITHOUT_BODY or transaction.method == "HEAD":
+            return 0
+        length = syntax.framing(head.lower())
+        return syntax.UNTIL_CLOSE if length == syntax.NO_FRAMING else length
+
+    def ended(self) -> None:
+        """Tell the pairing."""
+        assert self.body.transaction is not None
+        self._pairing.response_ended(self.body.transaction)
+
+    def unrecognized(self) -> None:
+        """What it is shows in what the client sends."""
+
+    def heads_lost(self) -> None:
+        """Make the pairing give up what waits."""
+        self._pairing.responses_lost()
+
+    def passed_by(self) -> None:
+        """A response may have been among it."""
+        self._pairing.responses_blurred()
+
+    def may_be_overtaken(self) -> bool:
+        """A further request waits; or the request is unknown, and might have been a HEAD."""
+        transaction = self.body.transaction
+        return bool(self._pairing.waiting) or (transaction is not None and not transaction.request.head)
+
+    def starts(self, data: bytes, *, ordinary: bool = True) -> bool:  # noqa: ARG002
+        """Tell whether `data` starts with a status line."""
+        return syntax.starts_response(data)
+
+    def may_begin(self, data: bytes | bytearray) -> bool:
+        """Tell whether `data` can be the beginning of a status line."""
+        return syntax.may_begin_response(data)
+
+    def restarts(self, data: bytes, kept: bytearray) -> bool:  # noqa: ARG002
+        """Nothing in a head starts like a status line."""
+        return data.startswith(b"HTTP/")

@@ -1,0 +1,151 @@
+"""What HTTP/1 heads look like: start lines, body framing and host, read as leniently as the laxest peers do.
+
+Every function is pure and linear in its input. A passive observer cannot refuse a message, so each deviation from RFC 9112
+below is one that a real client or server accepts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+NO_FRAMING: Final = -1
+"""Neither Content-Length nor Transfer-Encoding: no body in a request, a body until close in a response."""
+CHUNKED: Final = -2
+UNTIL_CLOSE: Final = -3
+"""Transfer codings of which the last is not chunked (RFC 9112 section 6.3 item 4)."""
+
+_MOST_DIGITS = 19
+_MAX_LENGTH = 10 ** (_MOST_DIGITS - 1)
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_method = re.compile(_TOKEN)
+_version = re.compile(rb"HTTP/\d(?:\.\d+)?")
+# RFC 9112 section 3.2: origin-form and asterisk-form, else absolute-form or authority-form, which have a colon early.
+_ordinary_target = re.compile(rb"[/*]|[A-Za-z0-9\[][^/\s]*:")
+_request_beginning = re.compile(_TOKEN + rb"(?:[ \t]|\Z)")
+# RFC 9112 section 4; the reason phrase and the space before it are often left out.
+_status_line = re.compile(rb"HTTP/\d(?:\.\d+)?[ \t]+(\d{3})(?=[ \t\r\n])")
+# RFC 9112 section 6.2, with a space before the colon, a folded value, and a list of which the first member counts.
+_content_length = re.compile(rb"\ncontent-length[ \t]*:(?:[ \t]|\r?\n[ \t])*(\d+)(?=[ \t,\r\n])")
+_transfer_encoding = re.compile(rb"\ntransfer-encoding[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)")
+_host = re.compile(rb"\nhost[ \t]*:[ \t]*([^\r\n]*)")
+# RFC 9112 section 7.1; extensions are skipped, blanks around the size and a lone LF are common.
+_chunk_size = re.compile(rb"[ \t]*0*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+
+_KNOWN = {
+    name.encode(): name
+    for name in (
+        *("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PURGE", "PRI"),
+        *("PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"),
+    )
+}
+_KNOWN_BEGINNINGS = frozenset(name[:size] for name in _KNOWN for size in range(1, len(name) + 1))
+
+
+def end_of_head(data: bytes | bytearray, start: int) -> int:
+    """Give the position after the empty line that ends a head, lines ending in LF or CRLF; -1 when there is none."""
+    crlf = data.find(b"\n\r\n", start)
+    lf = data.find(b"\n\n", start, crlf + 1 if crlf >= 0 else len(data))
+    if lf >= 0:
+        return lf + 2
+    return crlf + 3 if crlf >= 0 else -1
+
+
+def request_line(head: bytes, *, ordinary: bool = False) -> tuple[str, str, bytes] | None:
+    """Give (method, target, version) of the line that starts `head`, or None when it is not a request line.
+
+    The target may hold spaces and any bytes (Latin-1 each). `ordinary` asks for a target of one of the usual four forms: the
+    evidence needed to begin anew in the middle of unknown bytes.
+    """
+    line = head[: head.find(b"\n") + 1].rstrip()
+    words = line.split()
+    if len(words) < 2 or not _version.fullmatch(words[-1]):  # noqa: PLR2004 - a method and a version at least
+        return None
+    method = _KNOWN.get(words[0])
+    if method is None:
+        if not _method.fullmatch(words[0]):
+            return None
+        method = words[0].decode("latin-1")
+    if not line.startswith(words[0]):
+        return None
+    target = line[len(words[0]) : -len(words[-1])].strip()
+    if ordinary and not _ordinary_target.match(target):
+        return None
+    return method, target.decode("latin-1"), words[-1]
+
+
+def status_of(head: bytes) -> int:
+    """Give the status of the line that starts `head`, or -1 when it is not a status line."""
+    match = _status_line.match(head)
+    return int(match[1]) if match else -1
+
+
+def starts_request(data: bytes, *, ordinary: bool) -> bool:
+    """Tell whether `data` starts with one whole request line; `ordinary` as in `request_line`."""
+    end = data.find(b"\n") + 1
+    return b"HTTP/" in data[max(end - 16, 0) : end] and request_line(data[:end], ordinary=ordinary) is not None
+
+
+def starts_response(data: bytes) -> bool:
+    """Tell whether `data` starts with the part of a status line that matters."""
+    return data[:5] == b"HTTP/" and _status_line.match(data) is not None
+
+
+def may_begin_request(data: bytes | bytearray) -> bool:
+    """Tell whether `data`, which holds no LF, can be the beginning of a request line."""
+    return _request_beginning.match(data[:64]) is not None
+
+
+def may_begin_response(data: bytes | bytearray) -> bool:
+    """Tell whether `data`, which holds no LF, can be the beginning of a status line."""
+    return data[:5] == b"HTTP/"[: len(data)]
+
+
+def begins_known_request(data: bytes | bytearray) -> bool:
+    """Tell whether `data` starts with a registered method and a space."""
+    word, space, _ = bytes(data[:16]).partition(b" ")
+    return bool(space) and word in _KNOWN
+
+
+def may_begin_known_request(data: bytes | bytearray) -> bool:
+    """Tell whether `data` starts with a registered method and a space, or is the beginning of that."""
+    return bytes(data[:16]) in _KNOWN_BEGINNINGS or begins_known_request(data)
+
+
+def framing(lowered: bytes) -> int:
+    """Give the body's length in bytes from a head in lower case, or CHUNKED, UNTIL_CLOSE, NO_FRAMING (RFC 9112 section 6.3).
+
+    `chunked` last beats Content-Length; any other coding yields to it, because servers that send both mean the length.
+    """
+    coded = False
+    if lowered.find(b"\ntransfer-encoding") >= 0:
+        codings = [word.partition(b";")[0].strip() for word in b",".join(_transfer_encoding.findall(lowered)).split(b",")]
+        codings = [word for word in codings if word]
+        if codings and codings[-1] == b"chunked":
+            return CHUNKED
+        coded = any(word != b"identity" for word in codings)
+    at = lowered.find(b"\ncontent-length")
+    match = _content_length.search(lowered, at) if at >= 0 else None
+    if match:
+        digits = match[1]
+        return int(digits) if len(digits) < _MOST_DIGITS else min(int(digits.lstrip(b"0")[:_MOST_DIGITS] or b"0"), _MAX_LENGTH)
+    return UNTIL_CLOSE if coded else NO_FRAMING
+
+
+def host_of(head: bytes, lowered: bytes, method: str, target: str) -> str:
+    """Give the authority that a request names: its target's (RFC 9112 section 3.2), else its Host field's, else empty."""
+    if method == "CONNECT":
+        return target
+    if not target.startswith("/"):
+        scheme, found, rest = target.partition("://")
+        if found and "/" not in scheme:
+            return re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    at = lowered.find(b"\nhost")
+    match = _host.search(lowered, at) if at >= 0 else None
+    return head[match.start(1) : match.end(1)].strip().decode("latin-1") if match else ""
+
+
+def chunk_size(line: bytes) -> int:
+    """Give the size that a chunk's first line (with its LF) announces, or -1 when it is none."""
+    match = _chunk_size.fullmatch(line)
+    return int(match[1], 16) if match else -1
