@@ -17,8 +17,11 @@ static __always_inline int enter_call(struct pt_regs *ctx, u64 result) {
             return 0;
         }
     }
-    /* The stack grows down: a call that nests has a lower stack pointer, a stale one has not. */
-    u32 depth = calls->depth == 1 && ctx->sp < calls->level[0].stack ? 1 : 0;
+    /*
+     * The stack grows down: a call that nests has a lower stack pointer, a stale one has not. On the same handle it is one
+     * public function calling another, and the inner one tells it all.
+     */
+    u32 depth = calls->depth == 1 && ctx->sp < calls->level[0].stack && ctx->di != calls->level[0].handle;
     struct call *call = &calls->level[depth];
     call->handle = ctx->di;
     call->buf = ctx->si;

@@ -1,38 +1,40 @@
 """Compile C to BPF bytecode with BCC; run by the system's Python, in a process of its own that ends at once.
 
-Reads JSON {"text", "cflags", "stub", "functions"} on stdin, writes JSON {"maps": [...], "programs": {name: hex}} on stdout. This file
-imports nothing of qtap and runs on any Python 3 that has BCC; the descriptors inside the bytecode are replaced by map numbers.
+Reads JSON {"text", "cflags", "stub", "functions"} on stdin, writes JSON {"maps": [...], "programs": {name: hex}} on stdout.
+This file imports nothing of qtap and runs on any Python 3 that has BCC; descriptors in the bytecode become map numbers.
 """
 
+from __future__ import annotations
+
+import ctypes
 import json
 import os
 import struct
 import sys
+from typing import Any
 
 INSTRUCTION = struct.Struct("<BBhi")
 LOAD_IMMEDIATE = 0x18
 MAP_BY_DESCRIPTOR = 1
 
 
-def tables(lib, module):
+def tables(lib: Any, module: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - BCC has no types
     """Describe each map: name, kind, sizes and flags as bpf(2) BPF_MAP_CREATE takes them."""
-    found = []
-    for index in range(lib.bpf_num_tables(module)):
-        found.append(
-            {
-                "name": lib.bpf_table_name(module, index).decode(),
-                "type": lib.bpf_table_type_id(module, index),
-                "key": lib.bpf_table_key_size_id(module, index),
-                "value": lib.bpf_table_leaf_size_id(module, index),
-                "entries": lib.bpf_table_max_entries_id(module, index),
-                "flags": lib.bpf_table_flags_id(module, index),
-                "fd": lib.bpf_table_fd_id(module, index),
-            }
-        )
-    return found
+    return [
+        {
+            "name": lib.bpf_table_name(module, index).decode(),
+            "type": lib.bpf_table_type_id(module, index),
+            "key": lib.bpf_table_key_size_id(module, index),
+            "value": lib.bpf_table_leaf_size_id(module, index),
+            "entries": lib.bpf_table_max_entries_id(module, index),
+            "flags": lib.bpf_table_flags_id(module, index),
+            "fd": lib.bpf_table_fd_id(module, index),
+        }
+        for index in range(lib.bpf_num_tables(module))
+    ]
 
 
-def number_maps(code, numbers):
+def number_maps(code: bytes, numbers: dict[int, int]) -> bytes:
     """Replace map descriptors in `code` by their numbers; the ring's placeholder is not among them and stays."""
     out = bytearray(code)
     at = 0
@@ -44,14 +46,12 @@ def number_maps(code, numbers):
     return bytes(out)
 
 
-def main():
+def main() -> None:
     """Compile what stdin asks for."""
     request = json.load(sys.stdin)
     os.environ["BCC_KERNEL_SOURCE"] = request["stub"]
-    import ctypes
-
-    import bcc
-    from bcc import lib
+    import bcc  # noqa: PLC0415 - reads the environment variable above
+    from bcc import lib  # noqa: PLC0415
 
     lib.bpf_table_name.restype = ctypes.c_char_p
     program = bcc.BPF(text=request["text"], cflags=request["cflags"])

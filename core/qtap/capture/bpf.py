@@ -79,19 +79,19 @@ class VerifierError(Exception):
 def load_program(kind: int, code: bytes, name: str, expected_attach: int = 0) -> int:
     """Load bytecode (map descriptors already in place) and give its descriptor; raises VerifierError or OSError."""
     try:
-        return _load(kind, code, name, expected_attach, log_size=0)
+        return _load(kind, code, name, expected=expected_attach, log_size=0)
     except PermissionError:
         raise
     except OSError as error:
         log = ctypes.create_string_buffer(1 << 20)
         try:
-            return _load(kind, code, name, expected_attach, log_size=len(log), log=log)
+            return _load(kind, code, name, expected=expected_attach, log_size=len(log), log=log)
         except OSError:
             tail = log.value.decode(errors="replace").strip().splitlines()[-4:]
             raise VerifierError(f"{name}: {error.strerror}: {' / '.join(tail)}") from None
 
 
-def _load(kind: int, code: bytes, name: str, expected: int, *, log_size: int, log: object = None) -> int:
+def _load(kind: int, code: bytes, name: str, *, expected: int, log_size: int, log: object = None) -> int:
     code_buffer = ctypes.create_string_buffer(code, len(code))
     licence = ctypes.create_string_buffer(b"Dual BSD/GPL")
     attr = struct.pack(
@@ -135,11 +135,8 @@ def attach_uprobe(program: int, path: str, offset: int, *, at_return: bool, even
     buffer = ctypes.create_string_buffer(attr, 112)
     args = (ctypes.c_int(-1), ctypes.c_int(0), ctypes.c_int(-1), ctypes.c_ulong(_PERF_FLAG_FD_CLOEXEC))
     fd = _syscall(_NR_PERF_EVENT_OPEN, buffer, *args)
-    try:
-        result = _libc.ioctl(fd, ctypes.c_ulong(_PERF_EVENT_IOC_SET_BPF), ctypes.c_int(program))
-        if result < 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    except OSError:
+    if _libc.ioctl(fd, ctypes.c_ulong(_PERF_EVENT_IOC_SET_BPF), ctypes.c_int(program)) < 0:
+        errno = ctypes.get_errno()
         os.close(fd)
-        raise
+        raise OSError(errno, os.strerror(errno))
     return fd

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -24,7 +25,8 @@ _FILES = (
     "sockets.bpf.c", "openssl.bpf.c", "processes.bpf.c",
 )  # fmt: skip
 PROGRAMS = {
-    "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "on_tcp_state": "raw", "on_exec": "raw", "on_exit": "raw", "on_fork": "raw",
+    "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw",
+    "on_tcp_state": "raw", "on_exec": "raw", "on_exit": "raw", "on_fork": "raw",
     "ssl_enter": "uprobe", "ssl_enter_4": "uprobe", "ssl_enter_5": "uprobe", "ssl_leave_read": "uprobe",
     "ssl_leave_write": "uprobe", "walk_handle": "uprobe", "head_handle": "uprobe", "ssl_set_fd": "uprobe", "ssl_free": "uprobe",
 }  # fmt: skip
@@ -144,14 +146,33 @@ def _compile(source: str) -> bytes:
     return done.stdout
 
 
+def bcc_version() -> str:
+    """Give the version of BCC's Python bindings, or an empty string; BCC itself is not imported."""
+    found = _bcc_folder()
+    if found is None:
+        return ""
+    match = re.search(r"__version__\s*=\s*['\"]([^'\"]+)", (found[1] / "version.py").read_text())
+    return match[1] if match else "of unknown version"
+
+
 def _python_with_bcc() -> str:
     """Give a Python that can import BCC's bindings, the system's first."""
+    found = _bcc_folder()
+    if found is None:
+        raise CompileError(f"BCC's Python bindings are not installed: {BCC_REMEDY}")
+    return found[0]
+
+
+def _bcc_folder() -> tuple[str, Path] | None:
+    """Find a Python with BCC and the package's folder. PyPI's `bcc` is another program: it has no libbcc."""
+    probe = "import importlib.util as u; s=u.find_spec('bcc'); print(s.submodule_search_locations[0] if s else '')"
     for python in (*_PYTHONS, sys.executable):
         if Path(python).exists():
-            probe = "import importlib.util as u,sys;s=u.find_spec('bcc');sys.exit(not(s and u.find_spec('bcc.libbcc')))"
-            if not subprocess.run([python, "-I", "-c", probe], capture_output=True, check=False).returncode:  # noqa: S603
-                return python
-    raise CompileError(f"BCC's Python bindings are not installed: {BCC_REMEDY}")
+            done = subprocess.run([python, "-I", "-c", probe], capture_output=True, text=True, check=False)  # noqa: S603
+            folder = Path(done.stdout.strip() or "/nonexistent")
+            if (folder / "libbcc.py").exists():
+                return python, folder
+    return None
 
 
 def _read(path: Path) -> bytes | None:

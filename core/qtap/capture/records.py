@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 HEADER = struct.Struct("<5Q5I2H16s16s4B2H")
-"""ts sk handle pos opened | tgid seq total off len | local_port remote_port | local remote | type dir layer flags | family level"""
+"""ts sk handle pos opened, tgid seq total off len, local_port remote_port, local remote, type dir layer flags, family level."""
 SIZE = HEADER.size
 TYPE_AT = 96
 """Offset of the type byte."""

@@ -1,0 +1,201 @@
+"""Wiring: one source, the log, the stores; with a screen or without. Heavy imports stay in the functions that need them."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from qtap.captures.format import CaptureError
+from qtap.captures.reader import CaptureReader
+from qtap.captures.replay import ReplaySource
+from qtap.captures.writer import Recorder
+from qtap.exports.event import System
+from qtap.exports.http_transaction import Level
+from qtap.flow.log import TransactionLog
+from qtap.flow.sinks import FanOut, LogSink
+from qtap.flow.state import EngineState, Phase
+from qtap.model import Sink, Source
+from qtap.model.xid import new_xid
+from qtap.stores.lines import LineStore
+
+OK, FAILED, USAGE, CANNOT_CAPTURE = 0, 1, 2, 3
+"""Exit status, spec cli.md."""
+_DEMO = Path(__file__).with_name("_data") / "demo.jsonl.zst"
+_TRY_DEMO = " (`qtap-tui --demo` shows sample traffic without capturing)"
+_SWITCH_INTERVAL = 0.0005
+"""Seconds; a tenth of Python's default keeps keys quick while the reader is busy."""
+
+log = logging.getLogger("qtap")
+
+
+class CannotCaptureError(Exception):
+    """This host cannot capture; the text is one sentence with its remedy."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What the command line asks for."""
+
+    replay: str = ""
+    demo: bool = False
+    record: str = ""
+    force: bool = False
+    level: Level = "full"
+    pids: frozenset[int] = frozenset()
+    exes: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
+    body_limit: int = 2 << 20
+    memory: int = 256 << 20
+    ring_size: int = 64 << 20
+    theme: str | None = None
+
+
+class Session:
+    """One source running into its sinks; implements the screen's Feed."""
+
+    def __init__(self, options: Options, *, lines: bool) -> None:
+        self.log = TransactionLog(options.memory)
+        self.ended = threading.Event()
+        """Set when there is nothing more to wait for: the source ended, failed, or a store cannot go on."""
+        self.status = OK
+        self._options = options
+        self._log_sink = LogSink(self.log)
+        self._phase: Phase = "starting"
+        self._message = "setting probes"
+        self._reader = self._open_capture()
+        self._stores: list[LineStore | Recorder] = []
+        if lines:
+            self._stores.append(self._line_store())
+        if options.record:
+            header = self._reader.header if self._reader else None
+            self._stores.append(
+                Recorder(
+                    options.record, header=header, force=options.force, wait=bool(self._reader), on_closed=self._store_failed
+                )
+            )
+        # Without a screen nobody looks at the log: nothing is kept.
+        sinks: list[Sink] = [*self._stores] if lines else [self._log_sink, *self._stores]
+        self._sink = sinks[0] if len(sinks) == 1 else FanOut(sinks)
+        self._source = self._make_source()
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        self._source.start(self._sink)
+
+    def stop(self) -> None:
+        """End the source and flush the stores, within about a second."""
+        self._source.stop()
+        for store in self._stores:
+            if left := store.stop():
+                log.warning("%d records were not written before the end", left)
+
+    def state(self) -> EngineState:
+        """Say for the status line what the engine does."""
+        losses = dict(self._log_sink.losses)
+        if self.log.evicted:
+            losses["log"] = self.log.evicted
+        return EngineState(
+            phase=self._phase,
+            message=self._message,
+            losses=losses,
+            memory_used=self.log.used,
+            memory_limit=self.log.limit,
+            source=self._name,
+        )
+
+    def clear(self) -> None:
+        """Empty the log."""
+        self._log_sink.clear()
+
+    @property
+    def _name(self) -> str:
+        if self._options.demo:
+            return "demo"
+        return f"replay of {self._reader.name}" if self._reader else socket.gethostname()
+
+    def _open_capture(self) -> CaptureReader | None:
+        path = str(_DEMO) if self._options.demo else self._options.replay
+        return CaptureReader(path) if path else None
+
+    def _line_store(self) -> LineStore:
+        hostname = self._reader.header.host if self._reader else socket.gethostname()
+        system = System(hostname=hostname, instance=new_xid(time.time_ns()))
+        return LineStore(1, system=system, level=self._options.level, on_closed=self._pipe_closed, wait=bool(self._reader))
+
+    def _make_source(self) -> Source:
+        if self._reader:
+            self._phase = "replay"
+            self._message = "sample traffic, not this host's" if self._options.demo else f"replaying {self._reader.name}"
+            return ReplaySource(self._reader, pace=self._options.demo, on_end=self._replay_ended)
+        from qtap.capture.checks import can_capture
+        from qtap.flow.live import LiveOptions, LiveSource
+        from qtap.flow.selection import Selection
+
+        if problem := can_capture():
+            raise CannotCaptureError(problem + _TRY_DEMO)
+        options = self._options
+        selection = Selection(options.pids, options.exes, options.containers)
+        live = LiveOptions(options.level, options.ring_size, options.body_limit, selection)
+        return LiveSource(live, self._ready, self._failed)
+
+    def _ready(self, probes: int, libraries: list[str]) -> None:
+        where = ", ".join(libraries) or "no TLS library yet"
+        self._phase, self._message = "live", f"{probes} probes in {where}"
+        log.info("ready: %d probes in %s", probes, where)
+
+    def _failed(self, sentence: str) -> None:
+        self._phase, self._message, self.status = "failed", sentence + _TRY_DEMO, CANNOT_CAPTURE
+        self.ended.set()
+
+    def _replay_ended(self) -> None:
+        assert self._reader is not None
+        self._phase = "ended"
+        self._message = f"end of {self._reader.name}"
+        for problem in self._reader.problems:
+            log.warning("%s", problem)
+        self.ended.set()
+
+    def _pipe_closed(self, error: OSError) -> None:
+        if not isinstance(error, BrokenPipeError):
+            self._store_failed(error)
+        self.ended.set()
+
+    def _store_failed(self, error: OSError) -> None:
+        self._message, self.status = f"recording stopped: {error.strerror}", FAILED
+        log.error("%s", self._message)
+        self.ended.set()
+
+    @property
+    def message(self) -> str:
+        """The sentence of the current phase."""
+        return self._message
+
+
+def run_headless(options: Options) -> int:
+    """Run without a screen until the source ends or a signal comes; give the exit status."""
+    session = Session(options, lines=options.record != "-")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: session.ended.set())
+    session.start()
+    session.ended.wait()
+    session.stop()
+    if session.status:
+        sys.stderr.write(f"qtap-tui: {session.message}\n")
+    return session.status
+
+
+def run_screen(options: Options) -> int:
+    """Run the screen; the engine starts beside it. Give the exit status."""
+    from qtap_tui.app import run  # the one place where the engine's command reaches for the screen
+
+    if options.record == "-":
+        raise CaptureError("--record - needs --no-ui: the screen and the capture cannot share standard output")
+    session = Session(options, lines=False)
+    return run(session, theme=options.theme)

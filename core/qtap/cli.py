@@ -1,0 +1,151 @@
+"""The command: options, sub-commands, exit status (spec cli.md). Only click is imported before an option is understood."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qtap import __version__
+
+if TYPE_CHECKING:
+    from qtap.app import Options
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_EPILOG = """\b
+Examples:
+  sudo qtap-tui                              everything on this host, on the screen
+  sudo qtap-tui --exe nginx --record a.zst   one program's traffic, also to a file
+  sudo qtap-tui --no-ui | jq .data.request   JSON lines for other programs
+  qtap-tui --replay a.zst                    look at a capture, without root
+  qtap-tui --demo                            try the screen on a sample
+  sudo qtap-tui doctor                       why nothing is captured
+
+\b
+Exit status: 0 ended as asked, 1 failed while running, 2 wrong usage, 3 this host cannot capture."""
+
+
+class Size(click.ParamType):
+    """A number of bytes: `500`, `64KB`, `1.5mb`, `2GB`; units are powers of 1024."""
+
+    name = "size"
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least, self._most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click's type
+        """Give the bytes; fail with a sentence that names the bounds."""
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(value.strip())
+        if not match:
+            self.fail(f"{value!r} is not a size such as 64KB, 2MB or 1GB", param, ctx)
+        size = int(float(match[1]) * _UNITS[match[2].lower()])
+        if not self._least <= size <= self._most:
+            self.fail(f"{value} is not between {self._least} and {self._most} bytes", param, ctx)
+        return size
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from qtap.capture.compiler import bcc_version
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    click.echo(f"qtap-tui {__version__} (Python {python}, BCC {bcc_version() or 'not installed'})")
+    ctx.exit()
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--no-ui", is_flag=True, help="No screen: JSON lines on stdout, logs on stderr.")
+@click.option("--record", metavar="FILE", default="", help="Also write a capture; .zst compresses, - is stdout (with --no-ui).")
+@click.option("--force", is_flag=True, help="Let --record overwrite an existing file.")
+@click.option("--replay", metavar="FILE", default="", help="Show a capture instead of live traffic; needs no root. - is stdin.")
+@click.option("--demo", is_flag=True, help="Show the sample capture that ships with the program, at its own speed.")
+@click.option("--level", type=click.Choice(["summary", "headers", "full"]), default="full", show_default=True,
+              help="How much of each request is captured; below full, bodies never leave the kernel.")  # fmt: skip
+@click.option("--pid", "pids", type=click.IntRange(1), multiple=True, help="Capture only this process and its children.")
+@click.option("--exe", "exes", metavar="TEXT", multiple=True, help="Capture only executables whose path contains this.")
+@click.option("--container", "containers", metavar="NAME", multiple=True, help="Capture only this container (name or id).")
+@click.option("--http-buffer-size", type=Size(0, 2 << 30), default="2MB", show_default=True, help="Bytes kept of one body.")
+@click.option("--memory", type=Size(1 << 20, 1 << 40), default="256MB", show_default=True, help="Bytes kept of all requests.")
+@click.option("--ring-size", type=Size(1 << 16, 1 << 30), default="64MB", show_default=True, help="Bytes of the kernel's ring.")
+@click.option("--theme", metavar="NAME", default=None, help="Colours of the screen: dark, light, ansi, or a file of your own.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True,
+              help="How much is logged.")  # fmt: skip
+@click.option("--log-file", metavar="FILE", default="", help="Where logs go; without it stderr, and nowhere beside the screen.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+              help="Show version, Python and BCC.")  # fmt: skip
+@click.pass_context
+def command(ctx: click.Context, **given: Any) -> None:  # noqa: ANN401 - click passes what the decorators above declare
+    """Watch every HTTP and HTTPS request of this host, decrypted, in the terminal.
+
+    Needs root and nothing of the watched programs: no proxy, no certificate, no restart.
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.exit(_run(ctx, given))
+
+
+def _run(ctx: click.Context, given: dict[str, Any]) -> int:
+    if given["demo"] and given["replay"]:
+        raise click.UsageError("--demo and --replay exclude each other", ctx)
+    from qtap.app import CannotCaptureError, Options, run_headless, run_screen
+    from qtap.captures.format import CaptureError
+
+    options = Options(
+        replay=given["replay"], demo=given["demo"], record=given["record"], force=given["force"], level=given["level"],
+        pids=frozenset(given["pids"]), exes=given["exes"], containers=given["containers"],
+        body_limit=given["http_buffer_size"], memory=given["memory"], ring_size=given["ring_size"], theme=given["theme"],
+    )  # fmt: skip
+    runner: Callable[[Options], int] = run_headless if given["no_ui"] else run_screen
+    try:
+        _start_logging(given)
+        return runner(options)
+    except CannotCaptureError as error:
+        click.echo(f"qtap-tui: {error}", err=True)
+        return 3
+    except CaptureError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _start_logging(given: dict[str, Any]) -> None:
+    import logging
+
+    handler: logging.Handler = logging.NullHandler()
+    if given["log_file"]:
+        try:
+            handler = logging.FileHandler(given["log_file"], encoding="utf-8")
+        except OSError as error:
+            raise click.UsageError(f"cannot write the log to {given['log_file']}: {error.strerror}") from None
+    elif given["no_ui"]:
+        handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=given["log_level"].upper(), handlers=[handler])
+
+
+@command.command()
+@click.pass_context
+def doctor(ctx: click.Context) -> None:
+    """Check everything that capture needs on this host, with the remedy for what is missing."""
+    from qtap.capture.checks import checks
+
+    signs = {True: "ok  ", False: "FAIL", None: "?   "}
+    failed = False
+    for check in checks():
+        remedy = f" - {check.remedy}" if check.remedy else ""
+        click.echo(f"{signs[check.ok]} {check.name}: {check.detail}{remedy}")
+        failed = failed or check.ok is False
+    ctx.exit(3 if failed else 0)
+
+
+def main() -> None:
+    """Run the command."""
+    command(prog_name="qtap-tui")

@@ -1,0 +1,137 @@
+"""One connection's two byte streams, put in order, with every gap known, handed to the observer of its protocol."""
+
+from __future__ import annotations
+
+from qtap.model import Connection, Transaction
+from qtap.wire.http1 import Listener, Observer
+
+OUT, IN = 0, 1
+_UNKNOWN = -1
+_EARLY_LIMIT = 64
+"""Chunks of a response held back for a request that another thread is still reporting."""
+
+
+class Conversation:
+    """The plaintext of one socket or TLS handle.
+
+    Positions count bytes of one direction from the first byte that the kernel side saw, so a difference between the expected and
+    the next position is exactly what was lost.
+    """
+
+    __slots__ = ("_early", "_expected", "_limit", "_listener", "connection", "known_role", "observer", "sk")
+
+    def __init__(self, connection: Connection, listener: Listener, body_limit: int, sk: int) -> None:
+        self.connection = connection
+        self.sk = sk
+        """Kernel address of the socket; 0 while unknown."""
+        self.known_role = False
+        self._listener = listener
+        self._limit = body_limit
+        self._expected = [_UNKNOWN, _UNKNOWN]
+        self._early: list[tuple[bytes, int, bool]] = []
+        self.observer = Observer(listener, connection, body_limit, from_start=bool(connection.opened_at))
+
+    @property
+    def opaque(self) -> bool:
+        """No longer HTTP: nothing more to learn."""
+        return self.observer.opaque
+
+    @property
+    def waiting(self) -> bool:
+        """A response is held back because its request was not reported yet."""
+        return bool(self._early)
+
+    def starts_again(self, direction: int) -> bool:
+        """Whether a stream that begins now in `direction` cannot be this conversation's."""
+        return self._expected[direction] > 0
+
+    def data(self, direction: int, position: int, payload: bytes, at: int, *, boundary: bool) -> None:
+        """Take bytes of one direction; `boundary` when a call of the process begins with them."""
+        expected = self._expected
+        if position != expected[direction]:
+            self._step(direction, position, at)
+        expected[direction] = position + len(payload)
+        if not self.known_role and not self._learn_role(direction, payload):
+            return
+        from_client = (direction == IN) == self.connection.server
+        if self._early:
+            if not from_client:
+                self._hold(payload, at, boundary=boundary)
+                return
+            self.observer.feed(from_client, payload, at, boundary)
+            self.release()
+            return
+        if not from_client and boundary and self._is_early(direction, payload):
+            self._hold(payload, at, boundary=boundary)
+            return
+        self.observer.feed(from_client, payload, at, boundary)
+
+    def unseen(self, direction: int, size: int, at: int, *, by_design: bool, ends_chunked: bool) -> None:
+        """Take note of bytes that passed and were not copied: lost, or left out by the capture level."""
+        self.release()
+        if self._expected[direction] >= 0:
+            self._expected[direction] += size
+        if not self.known_role:
+            return
+        from_client = (direction == IN) == self.connection.server
+        if by_design:
+            self.observer.skip(from_client, size, at, ends_chunked)
+        else:
+            self.observer.gap(from_client, size, at)
+
+    def eof(self, direction: int, at: int) -> None:
+        """The process read the end of `direction`, or the connection closed."""
+        self.release()
+        if self.known_role:
+            self.observer.close((direction == IN) == self.connection.server, at)
+
+    def release(self) -> None:
+        """Feed what was held back: its request came, or will not come."""
+        early, self._early = self._early, []
+        for payload, at, boundary in early:
+            self.observer.feed(from_client=False, data=payload, at=at, boundary=boundary)
+
+    def end(self, at: int, reason: str) -> None:
+        """The connection is gone, or capture stops."""
+        self.release()
+        self.observer.end(at, reason)
+
+    def _step(self, direction: int, position: int, at: int) -> None:
+        """The stream goes on at another position than expected: everything between is lost."""
+        expected = self._expected[direction]
+        if expected == _UNKNOWN:
+            if position and self.connection.opened_at and self.known_role:
+                self.observer.gap((direction == IN) == self.connection.server, position, at)
+            return
+        self.release()
+        if self.known_role:
+            self.observer.gap((direction == IN) == self.connection.server, max(position - expected, _UNKNOWN), at)
+
+    def _learn_role(self, direction: int, payload: bytes) -> bool:
+        """Requests tell the client, responses the server; bytes from the middle of a body tell nothing."""
+        if payload.startswith(b"HTTP/"):
+            self.connection.server = direction == OUT
+        elif payload[:16].lstrip(b"\r\n")[:1].isalpha() and (b" " in payload[:20] or self.connection.opened_at):
+            self.connection.server = direction == IN
+        else:
+            return False
+        self.known_role = True
+        return True
+
+    def _is_early(self, direction: int, payload: bytes) -> bool:
+        # A write is reported when it returns: with one thread writing and another reading, the answer may be reported first.
+        if direction != IN or not self.observer.idle or not payload.startswith(b"HTTP/"):
+            return False
+        return self._expected[OUT] != _UNKNOWN or bool(self.connection.opened_at)
+
+    def _hold(self, payload: bytes, at: int, *, boundary: bool) -> None:
+        self._early.append((payload, at, boundary))
+        if len(self._early) > _EARLY_LIMIT:
+            self.release()
+
+
+def missing_host(transaction: Transaction) -> str:
+    """Name the server of a request that does not: SNI, else the server's address."""
+    connection = transaction.connection
+    server = connection.local if connection.server else connection.remote
+    return connection.sni or str(server)

@@ -1,0 +1,166 @@
+"""The Source of live traffic: kernel programs, probes, ring, connection table, on a thread of its own."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from qtap.capture import bpf, records
+from qtap.capture.checks import can_capture
+from qtap.capture.compiler import CompileError, compiled
+from qtap.capture.engine import Engine
+from qtap.capture.probes import Prober
+from qtap.capture.processes import ProcessTable
+from qtap.flow.selection import Selection
+from qtap.flow.table import ConnectionTable, is_for_table
+from qtap.model import Loss, Sink
+
+_POLL = 0.004
+"""Seconds between looks at the ring: the reader's latency, against 250 wake-ups a second of 15 us when nothing happens."""
+_NICE = 5
+"""The reader yields to the traffic it watches when the host has no processor to spare; losses are counted."""
+
+
+class LiveOptions(msgspec.Struct, frozen=True):
+    """Bounds and choices of one capture."""
+
+    level: str = "full"
+    """`summary`, `headers` or `full`; below full no body leaves the kernel."""
+    ring_size: int = 64 << 20
+    body_limit: int = 2 << 20
+    selection: Selection = Selection()
+
+
+class LiveSource:
+    """Implements `qtap.model.Source`.
+
+    `on_ready` is called with the number of probes and the libraries that have them, or `on_failed` with one sentence; once, on
+    the reader's thread.
+    """
+
+    def __init__(
+        self, options: LiveOptions, on_ready: Callable[[int, list[str]], None], on_failed: Callable[[str], None]
+    ) -> None:
+        self.processes = ProcessTable()
+        self.losses: dict[str, int] = {}
+        self._options = options
+        self._on_ready = on_ready
+        self._on_failed = on_failed
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
+        self._denied: set[int] = set()
+
+    def start(self, sink: Sink) -> None:
+        """Begin; `sink` is called on the reader's thread."""
+        self._sink = sink
+        self._table = ConnectionTable(sink, self.processes.get, body_limit=self._options.body_limit)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End capture, deliver what is unfinished, detach; returns within a second."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        try:
+            self._load()
+        except (CompileError, bpf.VerifierError, OSError) as error:
+            self._on_failed(_explain(error))
+            return
+        try:
+            self._attach()
+            while not self._stopping.is_set():
+                self._round()
+                self._stopping.wait(_POLL)
+            self._round()
+            self._table.stop()
+        finally:
+            self._prober.stop()
+            self._engine.close()
+
+    def _load(self) -> None:
+        options = self._options
+        self._engine = Engine(
+            compiled(),
+            ring_size=options.ring_size,
+            level=options.level,
+            allow_only=bool(options.selection),
+        )
+        self._prober = Prober(self._engine)
+        if options.selection:
+            self._table.watched = lambda pid: pid not in self._denied
+            for pid in options.selection.running(self.processes):
+                self._engine.allow(pid, allowed=True)
+
+    def _attach(self) -> None:
+        self._counted = dict.fromkeys(records.COUNTERS, 0)
+        self._counted_at = time.time_ns()
+        self._offset = self._counted_at - time.monotonic_ns()
+        self._next_count = time.monotonic() + 1
+        self._engine.watch_sockets()
+        libraries = self._prober.attach_known()
+        self._prober.start()
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        self._on_ready(self._prober.count, libraries)
+
+    def _round(self) -> None:
+        self._engine.ring.drain(self._take)
+        self._table.tick()
+        if time.monotonic() >= self._next_count:
+            self._next_count = time.monotonic() + 1
+            self._count_losses()
+
+    def _take(self, pages: mmap.mmap, at: int) -> None:
+        if is_for_table(pages, at):
+            self._table.take(pages, at)
+            return
+        fields = records.HEADER.unpack_from(pages, at)
+        ts, pid, kind = fields[0] + self._offset, fields[5], fields[14]
+        if kind == records.EXEC:
+            start = at + records.SIZE
+            self._executed(records.Exec(pid, ts, pages[start : start + fields[9]]))
+        elif kind == records.EXIT:
+            self._denied.discard(pid)
+            self.processes.exit(pid, ts)
+        elif kind == records.LIBRARY:
+            self._prober.mapped(pid)
+
+    def _executed(self, event: records.Exec) -> None:
+        process = self.processes.exec(event.pid, event.ppid, event.uid, event.exe, event.comm, event.args, event.at)
+        self._sink.process_seen(process)
+        selection = self._options.selection
+        if not selection or self._engine.is_allowed(event.pid):
+            return
+        if selection.matches(process):
+            self._engine.allow(event.pid, allowed=True)
+        else:
+            self._denied.add(event.pid)
+            self._engine.allow(event.pid, allowed=False)
+
+    def _count_losses(self) -> None:
+        counted, now = self._engine.counters(), time.time_ns()
+        lost = {
+            "ring": counted["ring_full"] - self._counted["ring_full"],
+            "reader": counted["no_slot"] - self._counted["no_slot"],
+        }
+        for where, count in lost.items():
+            if count:
+                self.losses[where] = self.losses.get(where, 0) + count
+                self._sink.lost(Loss(where, count, self._counted_at, now))
+        self._counted, self._counted_at = counted, now
+
+
+def _explain(error: Exception) -> str:
+    """Say in one sentence why this host cannot capture, with the remedy."""
+    known = can_capture()
+    if known or isinstance(error, CompileError):
+        return known or str(error)
+    if isinstance(error, bpf.VerifierError):
+        return f"this kernel's verifier refuses a program ({error}): report this with the output of qtap-tui doctor"
+    return f"the kernel cannot run the capture programs ({error}): qtap-tui doctor says what is missing"

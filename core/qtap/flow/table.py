@@ -1,0 +1,198 @@
+"""The connection table: kernel records in, transactions out. Runs on the reader's thread alone."""
+
+from __future__ import annotations
+
+import heapq
+import ipaddress
+import mmap
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
+
+from qtap.capture import records
+from qtap.capture.records import DATA, ENDS_CHUNKED, EOF, FROM_START, HEADER, IN, OUT, SIZE, SKIPPED, TYPE_AT, UNSEEN
+from qtap.flow.conversation import Conversation, missing_host
+from qtap.flow.peers import Peers
+from qtap.model import Connection, Endpoint, Process, Sink, Transaction
+from qtap.model.xid import new_xid
+
+_LINGER = 200_000_000
+"""Nanoseconds a closed connection waits for bytes that its process reads after the kernel closed it."""
+_EARLY_WAIT = 50_000_000
+"""Nanoseconds a response waits for its request's record."""
+_TABLE_LIMIT = 65_536
+"""As many connections as the kernel's own table; the oldest goes first."""
+
+Key = int | tuple[int, int]
+
+
+class ConnectionTable:
+    """Follows every connection by its socket's kernel address, and TLS by process and handle."""
+
+    def __init__(self, sink: Sink, process_of: Callable[[int], Process], *, body_limit: int) -> None:
+        self.sink = sink
+        self.evicted = 0
+        self.watched: Callable[[int], bool] = lambda _: True
+        """Whether a process is wanted; asked when a connection begins."""
+        self._process_of = process_of
+        self._limit = body_limit
+        self._offset = clock_offset()
+        self._peers = Peers()
+        self._table: dict[Key, Conversation] = {}
+        self._by_socket: dict[int, set[Key]] = {}
+        self._closing: list[tuple[int, int, Key, Conversation]] = []
+        self._early: deque[tuple[int, Conversation]] = deque()
+        self._order = 0
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    # What the observers report, as wire's Listener.
+
+    def opened(self, transaction: Transaction) -> None:
+        """Complete a transaction that an observer began, and pass it on."""
+        if not transaction.host:
+            transaction.host = missing_host(transaction)
+        self._peers.opened(transaction)
+        self.sink.transaction_opened(transaction)
+
+    def finished(self, transaction: Transaction) -> None:
+        """Pass on a transaction that changes no more."""
+        self.sink.transaction_finished(transaction)
+
+    # What the ring brings.
+
+    def take(self, pages: mmap.mmap, at: int) -> None:
+        """Take the record of DATA or CLOSE at `at`; others are the caller's."""
+        (
+            ts, sk, handle, position, opened, tgid, seq, total, offset, length, local_port, remote_port,
+            local, remote, kind, direction, layer, flags, family, _,
+        ) = HEADER.unpack_from(pages, at)  # fmt: skip
+        now = ts + self._offset
+        if kind != DATA:
+            self._closed(sk, now)
+            return
+        key: Key = (tgid, handle) if handle else sk
+        conversation = self._table.get(key)
+        if conversation is None or (seq == 0 and offset == 0 and conversation.starts_again(direction)):
+            if conversation is not None:
+                self._end(key, conversation, now)
+            if not self.watched(tgid):
+                return
+            ends = (family, local, local_port, remote, remote_port)
+            conversation = self._begin(key, sk, tgid, layer=layer, opened=opened + self._offset if opened else 0, ends=ends)
+        elif conversation.sk != sk and sk:
+            self._found_socket(key, conversation, sk, _endpoints(family, local, local_port, remote, remote_port))
+        if conversation.observer.opaque:
+            return
+        if length:
+            payload = pages[at + SIZE : at + SIZE + length]
+            conversation.data(direction, position + offset, payload, now, boundary=offset == 0)
+            if conversation.waiting:
+                self._early.append((now + _EARLY_WAIT, conversation))
+        if flags > FROM_START:
+            self._without_data(conversation, direction, flags, total - offset - length, now)
+
+    def tick(self) -> None:
+        """Do what waits for time to pass; called after every batch."""
+        now = time.time_ns()
+        while self._closing and self._closing[0][0] <= now:
+            _, _, key, conversation = heapq.heappop(self._closing)
+            if self._table.get(key) is conversation:
+                self._end(key, conversation, conversation.connection.closed_at)
+        while self._early and self._early[0][0] <= now:
+            self._early.popleft()[1].release()
+
+    def stop(self) -> None:
+        """Finish everything that is still live: capture ends."""
+        now = time.time_ns()
+        for key, conversation in list(self._table.items()):
+            closed = conversation.connection.closed_at
+            self._end(key, conversation, closed or now, "" if closed else "capture_ended")
+
+    def _without_data(self, conversation: Conversation, direction: int, flags: int, rest: int, now: int) -> None:
+        if flags & (UNSEEN | SKIPPED) and rest > 0:
+            by_design = bool(flags & SKIPPED)
+            conversation.unseen(direction, rest, now, by_design=by_design, ends_chunked=bool(flags & ENDS_CHUNKED))
+        if flags & EOF:
+            conversation.eof(IN, now)
+
+    def _begin(
+        self, key: Key, sk: int, tgid: int, *, layer: int, opened: int, ends: tuple[int, bytes, int, bytes, int]
+    ) -> Conversation:
+        local, remote = _endpoints(*ends) if sk else (Endpoint(), Endpoint())
+        connection = Connection(
+            id=new_xid(opened or time.time_ns()),
+            process=self._process_of(tgid),
+            local=local,
+            remote=remote,
+            tls=layer != 0,
+            tls_probe=records.LAYERS[layer],
+            opened_at=opened,
+        )
+        conversation = Conversation(connection, self, self._limit, sk)
+        if len(self._table) >= _TABLE_LIMIT:
+            self._evict()
+        self._table[key] = conversation
+        if sk:
+            self._by_socket.setdefault(sk, set()).add(key)
+        self.sink.connection_changed(connection)
+        return conversation
+
+    def _found_socket(self, key: Key, conversation: Conversation, sk: int, ends: tuple[Endpoint, Endpoint]) -> None:
+        conversation.sk = sk
+        conversation.connection.local, conversation.connection.remote = ends
+        self._by_socket.setdefault(sk, set()).add(key)
+
+    def _closed(self, sk: int, now: int) -> None:
+        for key in self._by_socket.get(sk, ()):
+            conversation = self._table[key]
+            if not conversation.connection.closed_at:
+                conversation.connection.closed_at = now
+                self._order += 1
+                heapq.heappush(self._closing, (now + _LINGER, self._order, key, conversation))
+
+    def _end(self, key: Key, conversation: Conversation, at: int, reason: str = "") -> None:
+        connection = conversation.connection
+        if not reason:
+            connection.closed_at = connection.closed_at or at
+            conversation.eof(IN, at)
+            conversation.eof(OUT, at)
+        conversation.end(at, reason or "connection_closed")
+        self._peers.closed(connection)
+        self._table.pop(key, None)
+        keys = self._by_socket.get(conversation.sk)
+        if keys is not None:
+            keys.discard(key)
+            if not keys:
+                del self._by_socket[conversation.sk]
+        if connection.closed_at:
+            self.sink.connection_changed(connection)
+
+    def _evict(self) -> None:
+        key, conversation = next(iter(self._table.items()))
+        self.evicted += 1
+        self._end(key, conversation, time.time_ns(), "connection_table_full")
+
+
+def clock_offset() -> int:
+    """Nanoseconds to add to CLOCK_MONOTONIC to get the time since the epoch."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+@lru_cache(maxsize=8192)
+def _endpoint(family: int, address: bytes, port: int) -> Endpoint:
+    if family == 2:  # noqa: PLR2004 - AF_INET
+        return Endpoint(".".join(map(str, address[:4])), port)
+    ip = ipaddress.IPv6Address(address)
+    return Endpoint(str(ip.ipv4_mapped or ip), port)
+
+
+def _endpoints(family: int, local: bytes, local_port: int, remote: bytes, remote_port: int) -> tuple[Endpoint, Endpoint]:
+    return _endpoint(family, local, local_port), _endpoint(family, remote, remote_port)
+
+
+def is_for_table(pages: mmap.mmap, at: int) -> bool:
+    """Whether the record at `at` is the connection table's to take."""
+    return pages[at + TYPE_AT] <= records.CLOSE
