@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
@@ -15,10 +16,17 @@ _counter = itertools.count(secrets.randbits(23))
 def new_xid(at: int) -> str:
     """Make an id for something that happened at `at` (nanoseconds since the epoch); ids of one process never repeat.
 
-    The 96 bits and a padding of 4 zero bits are read as ten 10-bit pairs, so that the text sorts like the bytes.
+    The 96 bits and a padding of 4 zero bits are read as ten 10-bit pairs, so that the text sorts like the bytes. Seven pairs
+    change once a second; the last three hold two bits of the process and the counter.
     """
-    value = (
-        ((at // 1_000_000_000) & 0xFFFFFFFF) << 64 | _MACHINE << 40 | (os.getpid() & 0xFFFF) << 24 | next(_counter) & 0xFFFFFF
-    )
-    value <<= 4
-    return "".join([_PAIRS[value >> shift & 0x3FF] for shift in range(90, -10, -10)])
+    prefix, low = _prefix(at // 1_000_000_000, os.getpid())
+    tail = low | (next(_counter) & 0xFFFFFF) << 4
+    return prefix + _PAIRS[tail >> 20] + _PAIRS[tail >> 10 & 0x3FF] + _PAIRS[tail & 0x3FF]
+
+
+@lru_cache(maxsize=64)
+def _prefix(second: int, pid: int) -> tuple[str, int]:
+    """Give the first 14 characters, and the two bits of the process that the rest begins with, in place."""
+    value = (second & 0xFFFFFFFF) << 40 | _MACHINE << 16 | pid & 0xFFFF
+    pairs = value >> 2
+    return "".join([_PAIRS[pairs >> shift & 0x3FF] for shift in range(60, -10, -10)]), (value & 3) << 28
