@@ -15,7 +15,7 @@ import msgspec
 
 from qtap import __version__
 from qtap.exports.encode import encode
-from qtap.model import Connection, Loss, Process, Transaction
+from qtap.model import Connection, Loss, Message, Process, Transaction
 from qtap.model.xid import new_xid
 
 FORMAT: Final = "qtap-tui"
@@ -33,8 +33,8 @@ class CaptureError(Exception):
 class Header(msgspec.Struct, frozen=True):
     """The first line: what this is and where it came from."""
 
-    format: str = FORMAT
-    version: int = VERSION
+    format: str
+    version: int
     host: str = ""
     """The name of the host that was captured."""
     instance: str = ""
@@ -47,7 +47,18 @@ class Header(msgspec.Struct, frozen=True):
     def here(cls) -> Header:
         """Describe this host, this program and now."""
         now, system = time.time_ns(), os.uname()
-        return cls(host=system.nodename, instance=new_xid(now), created_at=now, kernel=platform.release())
+        return cls(FORMAT, VERSION, host=system.nodename, instance=new_xid(now), created_at=now, kernel=platform.release())
+
+
+class _Message(Message):
+    """A Message as JSON can be told to read it: its body is whole, so never a bytearray."""
+
+    body: bytes = b""
+
+
+class _Transaction(Transaction):
+    request: _Message = msgspec.field(default_factory=_Message)
+    response: _Message = msgspec.field(default_factory=_Message)
 
 
 class _Kind(msgspec.Struct):
@@ -62,7 +73,7 @@ _KINDS: Final[dict[type, bytes]] = {
     Loss: b"loss",
 }
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
-    kind.decode(): msgspec.json.Decoder(struct) for struct, kind in _KINDS.items()
+    kind.decode(): msgspec.json.Decoder(_Transaction if struct is Transaction else struct) for struct, kind in _KINDS.items()
 }
 _kind_decoder = msgspec.json.Decoder(_Kind)
 
@@ -81,6 +92,14 @@ def decode_record(line: bytes) -> Record | Header | None:
     """
     try:
         decoder = _DECODERS.get(_kind_decoder.decode(line).kind)
-        return decoder.decode(line) if decoder is not None else None
+        record = decoder.decode(line) if decoder is not None else None
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(str(error)) from None
+    return _plain(record) if isinstance(record, _Transaction) else record
+
+
+def _plain(read: _Transaction) -> Transaction:
+    fields = msgspec.structs.asdict(read)
+    fields["request"] = Message(**msgspec.structs.asdict(read.request))
+    fields["response"] = Message(**msgspec.structs.asdict(read.response))
+    return Transaction(**fields)

@@ -1,8 +1,8 @@
 r"""Words for a shell: any bytes but NUL as one argument of bash or zsh, printable whatever they hold.
 
 Printable text stands in single quotes. Everything else becomes `$'…'` with `\xNN`, so that neither an escape sequence nor a
-right-to-left override reaches the terminal it is pasted into. `'` and `!` are escaped there as well: an interactive bash
-counts plain quotes when it looks for history expansions.
+right-to-left override reaches the terminal it is pasted into. `'` and `!` are escaped there as well, so that history
+expansion, which counts plain quotes, never finds a `!` to expand.
 """
 
 from __future__ import annotations

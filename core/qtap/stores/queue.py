@@ -41,6 +41,7 @@ class BackgroundWriter(Generic[Item]):
         self._wait = wait
         self._items: list[Item] = []
         self._bytes = 0
+        self._nudged = False
         self._writing = 0
         self._writing_bytes = 0
         self._lock = threading.Lock()
@@ -68,6 +69,12 @@ class BackgroundWriter(Generic[Item]):
                 self._filled.notify()
             return True
 
+    def nudge(self) -> None:
+        """Have `write` called again, with an empty batch if nothing is queued."""
+        with self._lock:
+            self._nudged = True
+            self._filled.notify()
+
     def stop(self, timeout: float = 1.0) -> int:
         """Write what is queued and end the thread; give the number of items that were not written within `timeout` seconds."""
         with self._lock:
@@ -88,7 +95,7 @@ class BackgroundWriter(Generic[Item]):
         return len(self._items) * 2 > self._max_items or self._bytes * 2 > self._max_bytes
 
     def _run(self) -> None:
-        while batch := self._take():
+        while (batch := self._take()) is not None:
             try:
                 self._write(batch)
             except OSError as error:
@@ -96,12 +103,14 @@ class BackgroundWriter(Generic[Item]):
                 return
             self._release()
 
-    def _take(self) -> list[Item]:
-        """Give the next batch; empty when the writer is closed and nothing is left."""
+    def _take(self) -> list[Item] | None:
+        """Give the next batch; None when the writer is closed and nothing is left."""
         with self._lock:
-            self._filled.wait_for(lambda: self._items or self.closed)
+            self._filled.wait_for(lambda: self._items or self._nudged or self.closed)
             self._filled.wait_for(lambda: self.closed or self._crowded(), self._interval)
-            batch, self._items = self._items, []
+            if not self._items and not self._nudged:
+                return None
+            batch, self._items, self._nudged = self._items, [], False
             self._writing, self._writing_bytes = len(batch), self._bytes
             return batch
 

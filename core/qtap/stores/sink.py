@@ -87,6 +87,7 @@ class QueuedSink:
             if before is not None:
                 loss = Loss(loss.where, before.count + loss.count, before.since, loss.at, loss.what)
             self._refused[key] = loss
+        self._queue.nudge()
 
     def _write(self, batch: list[Item]) -> None:
         with self._refused_lock:
