@@ -10,7 +10,7 @@
 
 /* The part of the saved registers (struct pt_regs, x86-64) that a system call's arguments and number are in. */
 struct saved {
-    u64 r10, r9, r8, ax, cx, dx, si, di, nr, ip, cs;
+    u64 r10, r9, r8, ax, cx, dx, si, di, nr, ip, cs, flags, sp;
 };
 
 enum record_type { REC_DATA = 1, REC_CLOSE = 2, REC_EXEC = 3, REC_EXIT = 4, REC_LIBRARY = 5, REC_FORK = 6 };

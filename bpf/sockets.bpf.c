@@ -64,29 +64,28 @@ static __always_inline struct socket_state *socket_state(u64 sk, const struct so
     return sockets.lookup(&sk);
 }
 
-/* Sets up the walk over a call's buffers. Gives 0 when the call has one plain buffer, in w->base and w->left. */
-static __always_inline int gather(struct walk *w, u32 shape, const struct saved *regs, u64 n) {
-    w->remaining = n;
+/* Sets up the walk over the buffers of a call whose arguments `begin_gather` left. Gives 0 when there is just one. */
+static __always_inline int gather(struct walk *w, u32 shape) {
+    u64 argument = w->base, n = w->remaining;
+    w->base = 0;
     if (shape == SHAPE_BUFFER) {
-        w->base = regs->si;
+        w->base = argument;
         w->left = n;
+        w->remaining = 0;
         return n > MAX_CHUNK;
     }
-    w->iov = regs->si;
-    w->iovs = regs->dx;
+    w->iov = argument;
     if (shape == SHAPE_MESSAGE) {
         u64 pair[2] = {};
-        bpf_probe_read_user(pair, sizeof pair, (void *)(regs->si + 16)); /* struct msghdr: msg_iov, msg_iovlen */
+        bpf_probe_read_user(pair, sizeof pair, (void *)(argument + 16)); /* struct msghdr: msg_iov, msg_iovlen */
         w->iov = pair[0];
         w->iovs = pair[1];
     } else if (shape == SHAPE_MESSAGES) {
         w->iovs = 0;
-        w->message = regs->si;
-        w->messages = n;
+        w->message = argument;
+        next_buffer(w);
     }
     next_buffer(w);
-    if (shape == SHAPE_MESSAGES)
-        next_buffer(w);
     return w->left != n;
 }
 
@@ -116,6 +115,37 @@ static __always_inline void fill_socket_header(struct record *h, u64 sk, const s
     put_address(h, head, sk);
 }
 
+/* Passes the bytes on, now that the first buffer is in call->walk; the record's header has dir, level and total. */
+static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struct long_call *call, struct socket_state *state,
+                                      const struct sock_head *head, int is_long) {
+    struct walk *w = &call->walk;
+    struct stream *stream = &state->streams[call->header.dir & 1];
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    if (state->kind == KIND_UNKNOWN) {
+        state->kind = kind_of(w->base, w->left, 0, stream, state->from_start, 1);
+        if (state->kind != KIND_HTTP)
+            return;
+    }
+    fill_socket_header(&call->header, call->state_key, state, head, stream);
+    stream->pos += call->header.total;
+    int tail = emit_call(call, stream, is_long);
+    if (!tail)
+        return;
+    long_calls.update(&pid_tgid, call);
+    socket_tails.call(ctx, tail - 1);
+}
+
+/* Bytes that cannot be read, or the end of the stream. */
+static __always_inline void pass_bare(struct long_call *call, struct socket_state *state, const struct sock_head *head, u8 flag) {
+    struct stream *stream = &state->streams[call->header.dir & 1];
+    if (state->kind != KIND_HTTP)
+        return;
+    fill_socket_header(&call->header, call->state_key, state, head, stream);
+    stream->pos += call->header.total;
+    call->header.flags |= flag;
+    emit_bare(&call->header, call->header.total);
+}
+
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     s64 ret = ctx->args[1];
     if (ret < 0)
@@ -137,8 +167,11 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     if (calls && calls->depth) {
         /* Ciphertext of a TLS call in progress: only tells which socket that call uses. */
-        calls->level[(calls->depth - 1) & 1].sk = sk;
-        return 0;
+        struct call *at = &calls->level[(calls->depth - 1) & 1];
+        if (regs.sp < at->stack) {
+            at->sk = sk;
+            return 0;
+        }
     }
     struct sock_head head;
     if (read_sock_head(&head, sk))
@@ -147,44 +180,53 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     if (!state || state->kind == KIND_TLS || state->kind == KIND_OTHER || regs.cs != USER_CS_64)
         return 0;
     u32 shape = op >> 1;
-    u8 dir = op & 1;
-    struct stream *stream = &state->streams[dir];
-    u64 flags = dir == IN ? receive_flags(&regs) : 0;
+    struct long_call call = {.state_key = sk};
+    call.header.dir = op & 1;
+    call.header.level = c->level;
+    call.header.total = ret;
+    u64 flags = (op & 1) == IN ? receive_flags(&regs) : 0;
     if (flags & (MSG_PEEK | MSG_ERRQUEUE))
         return 0;
-    struct long_call call = {};
-    call.header.dir = dir;
-    call.header.level = c->level;
     if (!ret) {
-        if (dir == OUT || state->kind != KIND_HTTP || !regs.dx)
-            return 0;
-        fill_socket_header(&call.header, sk, state, &head, stream);
-        call.header.flags |= FLAG_EOF;
-        emit_bare(&call.header, 0);
+        if ((op & 1) == IN && regs.dx)
+            pass_bare(&call, state, &head, FLAG_EOF);
         return 0;
     }
-    u64 n = shape == SHAPE_MESSAGES ? messages_total(regs.si, ret) : ret;
-    int unseen = shape == SHAPE_COUNT || (flags & MSG_TRUNC);
-    int is_long = unseen ? 0 : gather(&call.walk, shape, &regs, shape == SHAPE_MESSAGES ? ret : n);
-    if (state->kind == KIND_UNKNOWN) {
-        state->kind = unseen ? KIND_UNKNOWN : kind_of(call.walk.base, call.walk.left, 0, stream, state->from_start, 1);
-        if (state->kind != KIND_HTTP)
-            return 0;
-    }
-    fill_socket_header(&call.header, sk, state, &head, stream);
-    call.header.total = n;
-    stream->pos += n;
-    if (unseen) {
-        call.header.flags |= FLAG_UNSEEN;
-        emit_bare(&call.header, n);
+    if (shape == SHAPE_COUNT || (flags & MSG_TRUNC)) {
+        pass_bare(&call, state, &head, FLAG_UNSEEN);
         return 0;
     }
-    int tail = emit_call(&call, stream, is_long);
-    if (!tail)
+    call.walk.base = regs.si;
+    if (shape == SHAPE_BUFFER && ret <= MAX_CHUNK) {
+        call.walk.left = ret;
+        pass_call(ctx, &call, state, &head, 0);
         return 0;
-    call.state_key = sk;
+    }
+    call.walk.iovs = regs.dx;
+    call.walk.remaining = ret;
+    call.walk.messages = ret;
+    call.walk.rest = shape;
     long_calls.update(&pid_tgid, &call);
-    socket_tails.call(ctx, tail - 1);
+    socket_tails.call(ctx, TAIL_GATHER);
+    return 0;
+}
+
+/* Calls with several buffers, or a large one. */
+int gather_socket(struct bpf_raw_tracepoint_args *ctx) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct long_call *call = long_calls.lookup(&pid_tgid);
+    struct sock_head head;
+    if (!call || read_sock_head(&head, call->state_key))
+        return 0;
+    struct socket_state *state = sockets.lookup(&call->state_key);
+    if (!state)
+        return 0;
+    u32 shape = call->walk.rest;
+    call->walk.rest = 0;
+    if (shape == SHAPE_MESSAGES)
+        call->header.total = messages_total(call->walk.base, call->walk.messages);
+    int is_long = gather(&call->walk, shape);
+    pass_call(ctx, call, state, &head, is_long);
     return 0;
 }
 

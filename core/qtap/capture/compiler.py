@@ -25,7 +25,7 @@ _FILES = (
     "sockets.bpf.c", "openssl.bpf.c", "processes.bpf.c",
 )  # fmt: skip
 PROGRAMS = {
-    "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw",
+    "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "gather_socket": "raw",
     "on_tcp_state": "raw", "on_exec": "raw", "on_exit": "raw", "on_fork": "raw",
     "ssl_enter": "uprobe", "ssl_enter_4": "uprobe", "ssl_enter_5": "uprobe", "ssl_leave_read": "uprobe",
     "ssl_leave_write": "uprobe", "walk_handle": "uprobe", "head_handle": "uprobe", "ssl_set_fd": "uprobe", "ssl_free": "uprobe",

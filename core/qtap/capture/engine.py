@@ -26,8 +26,10 @@ _RAW_TRACEPOINTS = {
     "on_exit": "sched_process_exit",
     "on_fork": "sched_process_fork",
 }
-_TAILS = {"socket_tails": ("walk_socket", "head_socket"), "handle_tails": ("walk_handle", "head_handle")}
+_TAILS = {"socket_tails": ("walk_socket", "head_socket", "gather_socket"), "handle_tails": ("walk_handle", "head_handle")}
 _HEAD_PROGRAMS = ("head_socket", "head_handle")
+_ALLOWED = 1
+"""POLICY_ALLOW of bpf/state.h."""
 _UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
 
 
@@ -38,7 +40,7 @@ class Engine:
         _raise_memory_limit()
         self.ring = Ring(ring_size)
         self.level = level
-        self._maps = {shape.name: bpf.create_map(*shape[1:], name=shape.name) for shape in code.maps}
+        self._maps = {shape.name: bpf.create_map(*shape[1:5], flags=shape.flags, name=shape.name) for shape in code.maps}
         self._links: list[int] = []
         self._numbers = [self._maps[shape.name] for shape in code.maps]
         self._programs = self._load(code)
@@ -96,6 +98,11 @@ class Engine:
     def allow(self, pid: int, *, allowed: bool) -> None:
         """Capture this process and its future children, or not; only with `allow_only`."""
         bpf.update(self._maps["policy"], struct.pack("<I", pid), struct.pack("<I", int(allowed)))
+
+    def is_allowed(self, pid: int) -> bool:
+        """Whether `pid` was allowed, or inherited it over fork."""
+        value = bpf.lookup(self._maps["policy"], struct.pack("<I", pid), 4)
+        return value is not None and struct.unpack("<I", value)[0] == _ALLOWED
 
     def counters(self) -> dict[str, int]:
         """Give the kernel's counters since the start, by name."""
