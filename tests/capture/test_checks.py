@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from qtap.capture.checks import Check, Host, can_capture, checks
 
 ALL = "CapEff:\t000001ffffffffff\n"

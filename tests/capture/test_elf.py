@@ -15,6 +15,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection, SymbolTableSection
 from hypothesis import given
 from hypothesis import strategies as st
+
 from qtap.capture.elf import Elf, ElfError
 
 PYTHON = Path(sys.executable).resolve()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.openssl import OPENSSL, probe_points
 from qtap.capture.probe import ProbePoint

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from qtap.capture.prologue import cheap_site, first_call
 from qtap.capture.x86 import CodeError, decode
 
