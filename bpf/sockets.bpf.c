@@ -86,7 +86,7 @@ static __always_inline int gather(struct walk *w, u32 shape) {
         next_buffer(w);
     }
     next_buffer(w);
-    return w->left != n;
+    return w->left != n || n > MAX_CHUNK;
 }
 
 /* sendmmsg and recvmmsg return how many messages they passed: add up their lengths. */

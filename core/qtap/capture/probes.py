@@ -59,25 +59,35 @@ class Prober:
             if library.identity in self._seen:
                 continue
             self._seen.add(library.identity)
-            try:
-                self._attach(library)
-            except (ElfError, OSError) as error:
-                self.refused[library.name] = str(error)
+            problem = library.problem or self._attach(library)
+            if problem:
+                self.refused[library.name] = problem
             else:
                 attached.append(library.name)
         return attached
 
-    def _attach(self, library: Library) -> None:
+    def _attach(self, library: Library) -> str:
+        """Set the probes of one file; give the reason when it cannot be done."""
+        try:
+            points = self._points(library)
+            self._set(library.path, points)
+        except (ElfError, OSError) as error:
+            return str(error)
+        return "" if points else "it lacks the functions that carry plaintext"
+
+    @staticmethod
+    def _points(library: Library) -> list[ProbePoint]:
         kind = library_of(library.name.rpartition("/")[2])
-        if kind is None:
-            return
+        return kind.probe_points(library.path) if kind else []
+
+    def _set(self, path: str, points: list[ProbePoint]) -> None:
         places: dict[tuple[str, bool], set[int]] = defaultdict(set)
-        for point in kind.probe_points(library.path):
+        for point in points:
             for program, at_return in _programs(point):
                 places[program, at_return].add(point.offset)
         # Returns first: a call is then either seen whole or not at all.
         for (program, at_return), offsets in sorted(places.items(), key=lambda item: not item[0][1]):
-            self._engine.probe(library.path, program, sorted(offsets), at_return=at_return)
+            self._engine.probe(path, program, sorted(offsets), at_return=at_return)
             self.count += len(offsets)
 
 

@@ -14,8 +14,8 @@ _EARLY_LIMIT = 64
 class Conversation:
     """The plaintext of one socket or TLS handle.
 
-    Positions count bytes of one direction from the first byte that the kernel side saw, so a difference between the expected and
-    the next position is exactly what was lost.
+    Positions count bytes of one direction from the first byte that the kernel side saw, so a difference between the expected
+    and the next position is exactly what was lost.
     """
 
     __slots__ = ("_early", "_expected", "_limit", "_listener", "connection", "known_role", "observer", "sk")

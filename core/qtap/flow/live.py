@@ -18,7 +18,7 @@ from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
 from qtap.flow.selection import Selection
 from qtap.flow.table import ConnectionTable, is_for_table
-from qtap.model import Loss, Sink
+from qtap.model import Loss, Process, Sink
 
 _POLL = 0.004
 """Seconds between looks at the ring: the reader's latency, against 250 wake-ups a second of 15 us when nothing happens."""
@@ -46,7 +46,7 @@ class LiveSource:
     def __init__(
         self, options: LiveOptions, on_ready: Callable[[int, list[str]], None], on_failed: Callable[[str], None]
     ) -> None:
-        self.processes = ProcessTable()
+        self.processes = ProcessTable(self._container_named)
         self.losses: dict[str, int] = {}
         self._options = options
         self._on_ready = on_ready
@@ -93,6 +93,8 @@ class LiveSource:
             allow_only=bool(options.selection),
         )
         self._prober = Prober(self._engine)
+        if options.selection.containers:
+            self.processes.containers.load()
         if options.selection:
             self._table.watched = lambda pid: pid not in self._denied
             for pid in options.selection.running(self.processes):
@@ -142,6 +144,12 @@ class LiveSource:
         else:
             self._denied.add(event.pid)
             self._engine.allow(event.pid, allowed=False)
+
+    def _container_named(self, process: Process) -> None:
+        """A container's name arrived after its process: what was refused by its id may be wanted by its name."""
+        if process.pid in self._denied and self._options.selection.matches(process):
+            self._denied.discard(process.pid)
+            self._engine.allow(process.pid, allowed=True)
 
     def _count_losses(self) -> None:
         counted, now = self._engine.counters(), time.time_ns()
