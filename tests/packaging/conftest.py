@@ -21,7 +21,19 @@ Installed = Callable[[str], Path]
 @pytest.fixture(scope="session")
 def run() -> Run:
     """Run a program as a user's shell would, nothing of this environment on its way; give its output, fail with its errors."""
-    inherited = ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VENV", "PYTHON", "PREFIX", "BINDIR", "SUDO", "ARGS")
+    inherited = (
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MFLAGS",
+        "VENV",
+        "PYTHON",
+        "PREFIX",
+        "BINDIR",
+        "SUDO",
+        "ARGS",
+    )
     environment = {name: value for name, value in os.environ.items() if name not in inherited}
 
     def run(*command: str | Path, cwd: Path = Path("/")) -> str:

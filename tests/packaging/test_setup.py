@@ -95,7 +95,7 @@ class Machine:
         (self._bin / name).chmod(0o755)
 
     def setup(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        command, variables = [self.checkout / ".ci/setup", "test"], {"PATH": str(self._bin), **environment}
+        command, variables = [str(self.checkout / ".ci/setup"), "test"], {"PATH": str(self._bin), **environment}
         return subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
