@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from qtap.captures import CaptureReader, Header, Recorder, ReplaySource
 from qtap.captures.format import Record, encode_record
+from qtap.captures.replay import give
+from qtap.exports.event import System
 from qtap.model import Connection, Loss, Process, Transaction
+from qtap.stores.lines import LineStore
 from tests.exports.samples import BEGAN, CURL, connection, message, records, transaction
 
 HEADER = Header("qtap-tui", 1, "web-1", "d3tsmtg7p3qggmf8pdhg", "qtap-tui 0.1.0", BEGAN, "6.1.0")
@@ -78,6 +81,28 @@ def test_a_capture_replayed_and_recorded_again_is_the_same_capture(tmp_path: Pat
     second = CaptureReader(str(tmp_path / name))
     assert encode_record(second.header) + b"".join(map(encode_record, second)) == Path(first).read_bytes()
     second.close()
+
+
+def test_a_replay_prints_the_lines_that_live_capture_would(tmp_path: Path) -> None:
+    given: list[Record] = [exchange("a", 0, 1), connection(), CURL, Loss("ring", 1, BEGAN, BEGAN), exchange("b", 2, 3)]
+    system = System(HEADER.host, HEADER.instance)
+    live = tmp_path / "live"
+    with live.open("wb") as stream:
+        store = LineStore(stream.fileno(), system=system)
+        for record in given:
+            give(record, store)
+        store.stop()
+
+    again = tmp_path / "again"
+    reader, ended = CaptureReader(saved(tmp_path / "capture", given)), threading.Event()
+    with again.open("wb") as stream:
+        store = LineStore(stream.fileno(), system=System(reader.header.host, reader.header.instance), wait=True)
+        ReplaySource(reader, on_end=ended.set).start(store)
+        assert ended.wait(20)
+        store.drain()
+        store.stop()
+    assert again.read_bytes() == live.read_bytes()
+    assert live.read_bytes().count(b"\n") == len(given)
 
 
 def test_every_kind_of_record_reaches_the_sink_in_the_order_of_the_file(tmp_path: Path) -> None:

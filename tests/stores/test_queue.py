@@ -101,6 +101,29 @@ def test_stop_counts_what_a_stuck_writer_did_not_write_and_lets_producers_go() -
 
 
 @pytest.mark.parametrize("wait", [False, True])
+def test_draining_waits_for_a_slow_writer_and_ends_when_the_writer_is_stopped(wait: bool) -> None:
+    gate = Gate()
+    writer = BackgroundWriter("t", gate, wait=wait, interval=0)
+    writer.put(1, 1)
+    drainer = threading.Thread(target=writer.drain)
+    drainer.start()
+    assert gate.entered.wait(20)
+    assert drainer.is_alive()
+    gate.open.set()
+    drainer.join(20)
+    assert gate.batches == [[1]]
+
+    gate.open.clear()
+    writer.put(2, 1)
+    drainer = threading.Thread(target=writer.drain)
+    drainer.start()
+    assert writer.stop(timeout=0.05) == 1
+    drainer.join(20)
+    assert not drainer.is_alive()
+    gate.open.set()
+
+
+@pytest.mark.parametrize("wait", [False, True])
 def test_an_error_closes_the_writer_once_and_for_all(wait: bool) -> None:
     told: list[OSError] = []
     closed = threading.Event()

@@ -67,16 +67,16 @@ class ReplaySource:
                 finished, record.finished = record.finished, False
                 sink.transaction_opened(record)
                 record.finished = finished
-            _give(record, sink)
+            give(record, sink)
 
     def _play_paced(self, sink: Sink) -> None:
         clock, began = time.monotonic_ns(), 0
-        for at, give in Schedule(self._records(), sink):
+        for at, act in Schedule(self._records(), sink):
             began = began or at
             wait = (at - began - (time.monotonic_ns() - clock)) / 1e9
             if self._stopping.wait(min(max(wait, 0), _LONGEST_WAIT)):
                 return
-            give()
+            act()
 
     def _records(self) -> Iterator[Record]:
         for record in self._reader:
@@ -133,7 +133,7 @@ class Schedule:
     def _add(self, record: Record) -> None:
         due = self._latest = max(self._latest, _time_of(record))
         if not isinstance(record, Transaction):
-            self._ends.append((due, 0, partial(_give, record, self._sink)))
+            self._ends.append((due, 0, partial(give, record, self._sink)))
             return
         whole = copy.copy(record)
         record.status, record.response, record.informational = 0, Message(), ()
@@ -149,7 +149,8 @@ def _finish(transaction: Transaction, whole: Transaction, sink: Sink) -> None:
     sink.transaction_finished(transaction)
 
 
-def _give(record: Record, sink: Sink) -> None:
+def give(record: Record, sink: Sink) -> None:
+    """Tell `sink` of one record, a transaction as finished."""
     if isinstance(record, Transaction):
         sink.transaction_finished(record)
     elif isinstance(record, Connection):

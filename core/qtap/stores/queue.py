@@ -75,6 +75,11 @@ class BackgroundWriter(Generic[Item]):
             self._nudged = True
             self._filled.notify()
 
+    def drain(self) -> None:
+        """Wait until everything put so far is written, or the writer stops or fails; for a source that came to its end."""
+        with self._lock:
+            self._drained.wait_for(lambda: self.closed or not (self._items or self._writing))
+
     def stop(self, timeout: float = 1.0) -> int:
         """Write what is queued and end the thread; give the number of items that were not written within `timeout` seconds."""
         with self._lock:

@@ -73,6 +73,10 @@ class QueuedSink:
         if not self._queue.put(loss, _SMALL):
             self._merge(loss)
 
+    def drain(self) -> None:
+        """Wait, however long the reader takes, until everything is written; returns early when the store is stopped."""
+        self._queue.drain()
+
     def stop(self, timeout: float = 1.0) -> int:
         """Write what is queued within `timeout` seconds; give the number of items that were not written."""
         return self._queue.stop(timeout)
