@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from qtap.exports import EXPORTS, to_curl
@@ -132,7 +132,7 @@ def test_hostile_header_values_arrive_and_do_nothing_else(server: Server, tmp_pa
 @pytest.mark.parametrize(
     "body",
     [
-        *HOSTILE, b"{\n  \"a\": 'b'\n}\n", b"\r\n", b"\0", b"a\0b'%d\\0!`$(touch pwned)", bytes(range(256)) * 5, b"x" * 300_000,
+        *HOSTILE, b"{\n  \"a\": 'b'\n}\n", b"\r\n", b"\0", b"-n\0", b"a\0b'%d\\0!`$(touch pwned)", bytes(range(256)) * 5, b"x" * 300_000,
         b"'" * 150_000, b"\xff" * 2_000,
     ],
     ids=short,
@@ -228,6 +228,8 @@ def test_a_request_that_was_never_seen_is_said_to_be_missing() -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(min_size=1, max_size=200))
+@example(b"-\0")
+@example(b"--help")
 def test_bash_gives_back_any_bytes_that_were_quoted(tmp_path: Path, raw: bytes) -> None:
     quoted, printed = quote(raw.replace(b"\0", b"")), printf_word(raw)
     script = tmp_path / "words"

@@ -21,7 +21,7 @@ _DOT_SEGMENT = re.compile(r"/(\.|%2[Ee]){1,2}(/|$|\?)")
 _OWN_LENGTH = (b"content-length", b"host")
 _NO_BODY = ("GET", "HEAD")
 _EXPECT_FROM = 1024
-"""curl asks `Expect: 100-continue` for large bodies, above 1 MB (everything.curl.dev/http/post/expect100); far below is safe."""
+"""curl adds `Expect: 100-continue` above 1 MB (everything.curl.dev/http/post/expect100); far below it is safe."""
 
 
 def to_curl(transaction: Transaction) -> str:

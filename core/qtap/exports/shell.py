@@ -26,7 +26,7 @@ def quote(raw: bytes) -> str:
 
 
 def printf_word(raw: bytes) -> str:
-    """Give the word for which `printf` (POSIX) writes exactly `raw`, NUL included."""
+    """Give the word for which `printf` (POSIX) writes exactly `raw`, NUL included; it never looks like an option."""
     return "'" + "".join([_PRINTF[byte] for byte in raw]) + "'"
 
 
@@ -43,7 +43,7 @@ def _dollar_byte(byte: int) -> str:
 def _printf_byte(byte: int) -> str:
     if byte == ord("%"):
         return "%%"
-    return chr(byte) if byte in _PRINTABLE and byte not in b"'\\!" else f"\\{byte:03o}"
+    return chr(byte) if byte in _PRINTABLE and byte not in b"'\\!-" else f"\\{byte:03o}"
 
 
 _DOLLAR = [_dollar_byte(byte) for byte in range(256)]
