@@ -132,7 +132,8 @@ def test_hostile_header_values_arrive_and_do_nothing_else(server: Server, tmp_pa
 @pytest.mark.parametrize(
     "body",
     [
-        *HOSTILE, b"{\n  \"a\": 'b'\n}\n", b"\r\n", b"\0", b"-n\0", b"a\0b'%d\\0!`$(touch pwned)", bytes(range(256)) * 5, b"x" * 300_000,
+        *HOSTILE, b"{\n  \"a\": 'b'\n}\n", b"\r\n", b"\0", b"-n\0",
+        b"a\0b'%d\\0!`$(touch pwned)", bytes(range(256)) * 5, b"x" * 300_000,
         b"'" * 150_000, b"\xff" * 2_000,
     ],
     ids=short,

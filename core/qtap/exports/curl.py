@@ -19,7 +19,6 @@ _PLAIN_TARGET = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*")
 _DOT_SEGMENT = re.compile(r"/(\.|%2[Ee]){1,2}(/|$|\?)")
 """curl resolves these (RFC 3986 section 5.2.4) before it sends."""
 _OWN_LENGTH = (b"content-length", b"host")
-_NO_BODY = ("GET", "HEAD")
 _EXPECT_FROM = 1024
 """curl adds `Expect: 100-continue` above 1 MB (everything.curl.dev/http/post/expect100); far below it is safe."""
 
