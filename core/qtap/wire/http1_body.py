@@ -26,7 +26,7 @@ UNTIL_CLOSE: Final = 7
 
 MAX_LINE: Final = 1 << 14
 """Bytes of a chunk-size or trailer line; a longer one counts as broken framing."""
-MAX_TRAILERS: Final = 1 << 16
+MAX_TRAILERS: Final = 1 << 14
 """Bytes of trailers that are kept."""
 
 
@@ -65,13 +65,11 @@ class Body:
 
     def read(self, data: bytes, pos: int, at: int) -> int:
         """Read `data` from `pos` until the message ends or the data does, and give the position reached."""
-        self.message.last_at = at
-        size = len(data)
+        message, start, size = self.message, pos, len(data)
+        message.last_at = at
         while pos < size and self.state:
             state = self.state
-            if state == LENGTH:
-                pos = self._read_length(data, pos)
-            elif state == CHUNK:
+            if state <= CHUNK:
                 pos = self._read_piece(data, pos)
             elif state == SIZE:
                 pos = self._read_size(data, pos)
@@ -80,7 +78,9 @@ class Body:
             elif state == TRAILERS:
                 pos = self._read_trailer(data, pos)
             else:
-                pos = self._read_rest(data, pos)
+                self._keep(data, pos, size)
+                pos = size
+        message.wire_size += pos - start
         return pos
 
     def lose(self, size: int, at: int) -> int:
@@ -149,29 +149,33 @@ class Body:
         self._line = b""
         self.state = OVER
 
-    def _read_length(self, data: bytes, pos: int) -> int:
-        message, size = self.message, self.remaining
-        end = pos + size
-        if end > len(data) or message.body_size or self._frozen or size > self._limit:
-            return self._read_piece(data, pos)
-        message.body = data[pos:end]
-        message.body_size = size
-        message.wire_size += size
-        message.complete = True
-        self.state = OVER
+    def _read_piece(self, data: bytes, pos: int) -> int:
+        end = pos + self.remaining
+        if end > len(data):
+            end = len(data)
+            self.remaining -= end - pos
+            self._keep(data, pos, end)
+            return end
+        self.remaining = 0
+        if self.state == LENGTH:
+            self._keep_whole(data, pos, end)
+            return end
+        self._keep(data, pos, end)
+        if data.startswith(b"\r\n", end):
+            self.state = SIZE
+            return end + 2
+        self.state = CHUNK_END
         return end
 
-    def _read_piece(self, data: bytes, pos: int) -> int:
-        end = min(pos + self.remaining, len(data))
-        self._keep(data, pos, end)
-        self.remaining -= end - pos
-        if not self.remaining:
-            self._piece_done()
-            if self.state == CHUNK_END and data.startswith(b"\r\n", end):
-                self.state = SIZE
-                self.message.wire_size += 2
-                return end + 2
-        return end
+    def _keep_whole(self, data: bytes, pos: int, end: int) -> None:
+        """Add the last bytes of a body with a length, in the common case all of them in one slice."""
+        message = self.message
+        if message.body_size or self._frozen or end - pos > self._limit:
+            self._keep(data, pos, end)
+        else:
+            message.body = data[pos:end]
+            message.body_size = end - pos
+        self.end(complete=True)
 
     def _piece_done(self) -> None:
         if self.state == LENGTH:
@@ -180,15 +184,19 @@ class Body:
             self.state = CHUNK_END
 
     def _read_size(self, data: bytes, pos: int) -> int:
-        end = data.find(b"\n", pos) + 1
+        if self._line:
+            end = data.find(b"\n", pos) + 1
+            found = chunk_size(self._finish_line(data, pos, end), 0) if end else None
+        else:
+            found = chunk_size(data, pos)
+            end = found[1] if found else data.find(b"\n", pos) + 1
         if not end:
             return self._hold(data, pos)
-        size = chunk_size(self._finish_line(data, pos, end))
-        if size < 0:
-            return self._go_adrift(data, end)
-        self.remaining = size
+        if not found:
+            return self._go_adrift(data, pos)
+        self.remaining = size = found[0]
         self.state = CHUNK if size else TRAILERS
-        return end
+        return self._read_piece(data, end) if size else end
 
     def _read_chunk_end(self, data: bytes, pos: int) -> int:
         # Not only CRLF: some writers end a chunk with LF, and a call may end between the two.
@@ -197,7 +205,6 @@ class Body:
             self.state = SIZE
         elif byte != _CR:
             return self._go_adrift(data, pos)
-        self.message.wire_size += 1
         return pos + 1
 
     def _read_trailer(self, data: bytes, pos: int) -> int:
@@ -212,7 +219,6 @@ class Body:
         return end
 
     def _finish_line(self, data: bytes, pos: int, end: int) -> bytes:
-        self.message.wire_size += end - pos
         line = self._line + data[pos:end]
         self._line = b""
         return line
@@ -221,36 +227,28 @@ class Body:
         self._line += data[pos:]
         if len(self._line) > MAX_LINE:
             return self._go_adrift(data, pos)
-        self.message.wire_size += len(data) - pos
         return len(data)
 
     def _go_adrift(self, data: bytes, pos: int) -> int:
         self._mark_lost()
         self.state = ADRIFT
         self._line = b""
-        return self._read_rest(data, pos)
-
-    def _read_rest(self, data: bytes, pos: int) -> int:
-        self._keep(data, pos, len(data))
+        self.message.body_size += len(data) - pos
         return len(data)
 
     def _keep(self, data: bytes, pos: int, end: int) -> None:
         """Add data[pos:end] to the body, up to the limit."""
         message = self.message
-        message.wire_size += end - pos
         message.body_size += end - pos
         if self._frozen:
             return
-        room = self._limit - len(message.body)
+        body = message.body
+        room = self._limit - len(body)
         if end - pos > room:
             end = pos + room
             self.mark("cut")
             self._frozen = True
-        self._grow(data[pos:end])
-
-    def _grow(self, piece: bytes) -> None:
-        message = self.message
-        body = message.body
+        piece = data[pos:end]
         if isinstance(body, bytearray):
             try:
                 body += piece

@@ -24,7 +24,18 @@ _SMALLEST_HEAD: Final = 16
 class Stream(ABC):
     """Reads one direction; what a head looks like and means is for the subclass."""
 
-    __slots__ = ("_buffer", "_first_at", "_in_step", "_line_seen", "_small_gap", "_turn_opaque", "_untouched", "body", "done")
+    __slots__ = (
+        "_blank_so_far",
+        "_buffer",
+        "_first_at",
+        "_in_step",
+        "_line_seen",
+        "_small_gap",
+        "_turn_opaque",
+        "_untouched",
+        "body",
+        "done",
+    )
 
     def __init__(self, body: Body, turn_opaque: Callable[[], None], *, from_start: bool) -> None:
         self.body = body
@@ -40,6 +51,8 @@ class Stream(ABC):
         self._line_seen = False
         """The start line in the buffer is whole and good."""
         self._first_at = 0
+        self._blank_so_far = False
+        """Out of step, this call has brought only line ends, which may stand before a head (RFC 9112 section 2.2)."""
 
     @abstractmethod
     def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:
@@ -91,11 +104,13 @@ class Stream(ABC):
         if self._buffer:
             data = self._resume(data, at, boundary)
         elif not boundary:
-            if not self._in_step:
+            if not self._in_step and not self._blank_so_far:
                 self._pass_by(data, at)
                 return
         elif body.state > ADRIFT and self._overtaken(data):
             self.cut_short()
+        if not self._in_step:
+            self._blank_so_far = bool(data) and not data.strip(b"\r\n")
         pos, size = 0, len(data)
         while pos < size and not self.done:
             pos = self._read_body(data, pos, at) if body.state > ADRIFT else self._read_head(data, pos, at)
@@ -148,14 +163,14 @@ class Stream(ABC):
         return pos
 
     def _read_head(self, data: bytes, pos: int, at: int) -> int:
-        if data[pos] in b"\r\n":  # RFC 9112 section 2.2: empty lines before a request are ignored
+        if data[pos] in b"\r\n":
             return pos + 1
         end = end_of_head(data, pos)
         if end < 0:
             return self._hold(data, pos, at)
         first_at, self._first_at = self._first_at or at, 0
         if end - pos > MAX_HEAD or not self.begin(
-            data[pos:end], first_at, at, ordinary=not self._in_step, alone=not data[:pos].strip()
+            data[pos:end], first_at, at, ordinary=not self._in_step, alone=not pos or not data[:pos].strip()
         ):
             return self._reject(data, pos, at)
         self._in_step = True
@@ -175,7 +190,7 @@ class Stream(ABC):
         """Give what is to be read now: the buffered head once it is whole, nothing before; `data` alone when it begins anew."""
         kept = self._buffer
         if boundary and (self.starts(data) if self._in_step else self.restarts(data, kept)):
-            self._abandon_buffer(at)
+            self._drop_buffer(at)
             return data
         seen = len(kept)
         kept += data
@@ -185,7 +200,7 @@ class Stream(ABC):
             self._first_at = first_at
             return whole
         if not self._line_seen and not self._plausible(kept, 0, seen):
-            self._abandon_buffer(at)
+            self._reject(bytes(kept), 0, at)
         self._bound_buffer()
         return b""
 
@@ -193,17 +208,17 @@ class Stream(ABC):
         end = data.find(b"\n", max(pos, searched)) + 1
         if not end:
             return self.may_begin(data[pos : pos + 64])
-        self._line_seen = True
-        return self.starts(bytes(data[pos:end]), ordinary=not self._in_step)
+        self._line_seen = self.starts(bytes(data[pos:end]), ordinary=not self._in_step)
+        return self._line_seen
 
     def _bound_buffer(self) -> None:
         if len(self._buffer) > MAX_HEAD:
             self._small_gap = False
             self._go_on_behind(len(self._buffer), was_open=False)
 
-    def _abandon_buffer(self, at: int) -> None:
+    def _drop_buffer(self, at: int) -> None:
         """Give up the half-read head: in step it was one, and is lost; out of step it was none."""
-        if self._in_step and self._line_seen:
+        if self._in_step:
             self._go_on_behind(len(self._buffer), was_open=False)
         else:
             self._reject(bytes(self._buffer), 0, at)

@@ -15,8 +15,9 @@ CHUNKED: Final = -2
 UNTIL_CLOSE: Final = -3
 """Transfer codings of which the last is not chunked (RFC 9112 section 6.3 item 4)."""
 
+_COLON = 58
 _MOST_DIGITS = 19
-_MAX_LENGTH = 10 ** (_MOST_DIGITS - 1)
+_MAX_LENGTH: Final = 1_000_000_000_000_000_000
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _method = re.compile(_TOKEN)
 _version = re.compile(rb"HTTP/\d(?:\.\d+)?")
@@ -28,7 +29,7 @@ _status_line = re.compile(rb"HTTP/\d(?:\.\d+)?[ \t]+(\d{3})(?=[ \t\r\n])")
 # RFC 9112 section 6.2, with a space before the colon, a folded value, and a list of which the first member counts.
 _content_length = re.compile(rb"\ncontent-length[ \t]*:(?:[ \t]|\r?\n[ \t])*(\d+)(?=[ \t,\r\n])")
 _transfer_encoding = re.compile(rb"\ntransfer-encoding[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)")
-_host = re.compile(rb"\nhost[ \t]*:[ \t]*([^\r\n]*)")
+_host = re.compile(rb"\nhost[ \t]+:([^\n]*)")
 # RFC 9112 section 7.1; extensions are skipped, blanks around the size and a lone LF are common.
 _chunk_size = re.compile(rb"[ \t]*0*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 
@@ -117,19 +118,26 @@ def framing(lowered: bytes) -> int:
 
     `chunked` last beats Content-Length; any other coding yields to it, because servers that send both mean the length.
     """
-    coded = False
-    if lowered.find(b"\ntransfer-encoding") >= 0:
-        codings = [word.partition(b";")[0].strip() for word in b",".join(_transfer_encoding.findall(lowered)).split(b",")]
-        codings = [word for word in codings if word]
-        if codings and codings[-1] == b"chunked":
-            return CHUNKED
-        coded = any(word != b"identity" for word in codings)
+    coding = _last_coding(lowered) if lowered.find(b"\ntransfer-encoding") >= 0 else b""
+    if coding == b"chunked":
+        return CHUNKED
     at = lowered.find(b"\ncontent-length")
-    match = _content_length.search(lowered, at) if at >= 0 else None
-    if match:
-        digits = match[1]
-        return int(digits) if len(digits) < _MOST_DIGITS else min(int(digits.lstrip(b"0")[:_MOST_DIGITS] or b"0"), _MAX_LENGTH)
-    return UNTIL_CLOSE if coded else NO_FRAMING
+    if at >= 0:
+        value: bytes = lowered[at + 16 : lowered.find(b"\n", at + 16)].strip()
+        if value.isdigit() and lowered[at + 15] == _COLON and len(value) < _MOST_DIGITS:
+            return int(value)
+        match = _content_length.search(lowered, at)
+        if match:
+            digits: bytes = match[1].lstrip(b"0")[:_MOST_DIGITS]
+            return min(int(digits or b"0"), _MAX_LENGTH)
+    return UNTIL_CLOSE if coding else NO_FRAMING
+
+
+def _last_coding(lowered: bytes) -> bytes:
+    """Give the last transfer coding other than identity, without its parameters; empty when there is none."""
+    codings = b",".join(_transfer_encoding.findall(lowered)).split(b",")
+    named = [name for coding in codings if (name := coding.partition(b";")[0].strip()) not in (b"", b"identity")]
+    return named[-1] if named else b""
 
 
 def host_of(head: bytes, lowered: bytes, method: str, target: str) -> str:
@@ -140,12 +148,14 @@ def host_of(head: bytes, lowered: bytes, method: str, target: str) -> str:
         scheme, found, rest = target.partition("://")
         if found and "/" not in scheme:
             return re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
-    at = lowered.find(b"\nhost")
-    match = _host.search(lowered, at) if at >= 0 else None
+    at = lowered.find(b"\nhost:")
+    if at >= 0:
+        return head[at + 6 : head.find(b"\n", at + 6)].strip().decode("latin-1")
+    match = _host.search(lowered)
     return head[match.start(1) : match.end(1)].strip().decode("latin-1") if match else ""
 
 
-def chunk_size(line: bytes) -> int:
-    """Give the size that a chunk's first line (with its LF) announces, or -1 when it is none."""
-    match = _chunk_size.fullmatch(line)
-    return int(match[1], 16) if match else -1
+def chunk_size(data: bytes, pos: int) -> tuple[int, int] | None:
+    """Give the size that a chunk's first line at `pos` announces and the position after its LF, or None when it is none."""
+    match = _chunk_size.match(data, pos)
+    return (int(match[1], 16), match.end()) if match else None
