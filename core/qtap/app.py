@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
-import socket
 import sys
 import threading
-import time
 from pathlib import Path
 
 import msgspec
 
-from qtap.captures.format import CaptureError
+from qtap.captures.format import CaptureError, Header
 from qtap.captures.reader import CaptureReader
 from qtap.captures.replay import ReplaySource
 from qtap.captures.writer import Recorder
@@ -22,7 +20,6 @@ from qtap.flow.log import TransactionLog
 from qtap.flow.sinks import FanOut, LogSink
 from qtap.flow.state import EngineState, Phase
 from qtap.model import Sink, Source
-from qtap.model.xid import new_xid
 from qtap.stores.lines import LineStore
 
 OK, FAILED, USAGE, CANNOT_CAPTURE = 0, 1, 2, 3
@@ -69,14 +66,18 @@ class Session:
         self._phase: Phase = "starting"
         self._message = "setting probes"
         self._reader = self._open_capture()
+        self._header = self._reader.header if self._reader else Header.here()
         self._stores: list[LineStore | Recorder] = []
         if lines:
             self._stores.append(self._line_store())
         if options.record:
-            header = self._reader.header if self._reader else None
             self._stores.append(
                 Recorder(
-                    options.record, header=header, force=options.force, wait=bool(self._reader), on_closed=self._store_failed
+                    options.record,
+                    header=self._header,
+                    force=options.force,
+                    wait=bool(self._reader),
+                    on_closed=self._pipe_closed,
                 )
             )
         # Without a screen nobody looks at the log: nothing is kept.
@@ -118,15 +119,14 @@ class Session:
     def _name(self) -> str:
         if self._options.demo:
             return "demo"
-        return f"replay of {self._reader.name}" if self._reader else socket.gethostname()
+        return f"replay of {self._reader.name}" if self._reader else self._header.host
 
     def _open_capture(self) -> CaptureReader | None:
         path = str(_DEMO) if self._options.demo else self._options.replay
         return CaptureReader(path) if path else None
 
     def _line_store(self) -> LineStore:
-        hostname = self._reader.header.host if self._reader else socket.gethostname()
-        system = System(hostname=hostname, instance=new_xid(time.time_ns()))
+        system = System(hostname=self._header.host, instance=self._header.instance)
         return LineStore(1, system=system, level=self._options.level, on_closed=self._pipe_closed, wait=bool(self._reader))
 
     def _make_source(self) -> Source:
@@ -160,6 +160,10 @@ class Session:
         self._message = f"end of {self._reader.name}"
         for problem in self._reader.problems:
             log.warning("%s", problem)
+        if self._reader.bad:
+            log.warning("%d lines of %s could not be read", self._reader.bad, self._reader.name)
+        for store in self._stores:
+            store.drain()
         self.ended.set()
 
     def _pipe_closed(self, error: OSError) -> None:

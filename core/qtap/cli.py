@@ -29,7 +29,7 @@ Examples:
 Exit status: 0 ended as asked, 1 failed while running, 2 wrong usage, 3 this host cannot capture."""
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A number of bytes: `500`, `64KB`, `1.5mb`, `2GB`; units are powers of 1024."""
 
     name = "size"
@@ -85,7 +85,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
               help="Show version, Python and BCC.")  # fmt: skip
 @click.pass_context
-def command(ctx: click.Context, **given: Any) -> None:  # noqa: ANN401 - click passes what the decorators above declare
+def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - click passes what the decorators above declare
     """Watch every HTTP and HTTPS request of this host, decrypted, in the terminal.
 
     Needs root and nothing of the watched programs: no proxy, no certificate, no restart.

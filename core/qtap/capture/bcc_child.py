@@ -18,7 +18,7 @@ LOAD_IMMEDIATE = 0x18
 MAP_BY_DESCRIPTOR = 1
 
 
-def tables(lib: Any, module: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - BCC has no types
+def tables(lib: Any, module: Any) -> list[dict[str, Any]]:
     """Describe each map: name, kind, sizes and flags as bpf(2) BPF_MAP_CREATE takes them."""
     return [
         {
@@ -50,8 +50,8 @@ def main() -> None:
     """Compile what stdin asks for."""
     request = json.load(sys.stdin)
     os.environ["BCC_KERNEL_SOURCE"] = request["stub"]
-    import bcc  # noqa: PLC0415 - reads the environment variable above
-    from bcc import lib  # noqa: PLC0415
+    import bcc  # type: ignore[import-not-found]
+    from bcc import lib
 
     lib.bpf_table_name.restype = ctypes.c_char_p
     program = bcc.BPF(text=request["text"], cflags=request["cflags"])

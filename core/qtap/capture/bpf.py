@@ -42,7 +42,7 @@ def _address(buffer: object) -> int:
     return ctypes.addressof(buffer)  # type: ignore[arg-type]
 
 
-def create_map(kind: int, key: int, value: int, entries: int, flags: int = 0, name: str = "") -> int:
+def create_map(kind: int, key: int, value: int, entries: int, *, flags: int = 0, name: str = "") -> int:
     """Create a map and give its descriptor; sizes in bytes."""
     return _bpf(MAP_CREATE, struct.pack("<IIIIIII16s", kind, key, value, entries, flags, 0, 0, name.encode()[:15]))
 

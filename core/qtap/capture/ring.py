@@ -31,7 +31,7 @@ class Ring:
 
     def __init__(self, size: int) -> None:
         self.size = fitting_size(size)
-        self.fd = bpf.create_map(bpf.MAP_TYPE_RINGBUF, 0, 0, self.size, 0, "records")
+        self.fd = bpf.create_map(bpf.MAP_TYPE_RINGBUF, 0, 0, self.size, name="records")
         page = mmap.PAGESIZE
         self._consumer_page = mmap.mmap(self.fd, page)
         self._pages = mmap.mmap(self.fd, page + 2 * self.size, prot=mmap.PROT_READ, offset=page)

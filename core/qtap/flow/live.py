@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -22,8 +23,8 @@ from qtap.model import Loss, Process, Sink
 
 _POLL = 0.004
 """Seconds between looks at the ring: the reader's latency, against 250 wake-ups a second of 15 us when nothing happens."""
-_NICE = 5
-"""The reader yields to the traffic it watches when the host has no processor to spare; losses are counted."""
+_NICE = 10
+"""The reader and the stores yield to the traffic when the host has no processor to spare; losses are counted."""
 
 
 class LiveOptions(msgspec.Struct, frozen=True):
@@ -108,7 +109,7 @@ class LiveSource:
         self._engine.watch_sockets()
         libraries = self._prober.attach_known()
         self._prober.start()
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        _yield_to_traffic()
         self._on_ready(self._prober.count, libraries)
 
     def _round(self) -> None:
@@ -162,6 +163,13 @@ class LiveSource:
                 self.losses[where] = self.losses.get(where, 0) + count
                 self._sink.lost(Loss(where, count, self._counted_at, now))
         self._counted, self._counted_at = counted, now
+
+
+def _yield_to_traffic() -> None:
+    """Lower the priority of every thread but the main one, which may draw a screen (setpriority(2): Linux counts threads)."""
+    for task in Path("/proc/self/task").iterdir():
+        if int(task.name) != os.getpid():
+            os.setpriority(os.PRIO_PROCESS, int(task.name), _NICE)
 
 
 def _explain(error: Exception) -> str:
