@@ -110,10 +110,10 @@ def test_on_another_system_it_prints_the_commands_to_type_and_leaves_nothing_hal
     done = machine.setup()
     assert done.returncode == 1
     assert "missing here: " in done.stderr
-    assert "curl openssl tmux; this is not a Debian system" in done.stderr.replace("nginx ", "")
+    assert "; this is not a Debian system" in done.stderr
     for manager in ("apt-get install --no-install-recommends ", "dnf install ", "pacman -S --needed "):
         line = next(line for line in done.stderr.splitlines() if manager in line)
-        assert {"curl", "openssl", "tmux"} <= set(line.partition(manager)[2].split())
+        assert {"curl", "gcc", "openssl", "tmux"} <= set(line.partition(manager)[2].split())
     assert not (machine.checkout / ".venv").exists()
 
 
