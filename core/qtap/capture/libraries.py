@@ -1,7 +1,7 @@
 """Which files of TLS libraries this host holds: what the linker would load, and what processes have mapped.
 
-A probe belongs to a file, not to a process, so each file is wanted once, however many processes or containers share it. A look at
-all of 530 processes takes 17 ms.
+A probe belongs to a file, not to a process, so each file is wanted once, however many processes or containers share it. A look
+at 530 processes takes 17 ms.
 """
 
 from __future__ import annotations
