@@ -66,7 +66,6 @@ static __always_inline void lose(u64 bytes) {
 }
 
 static __always_inline void submit(struct record *rec) {
-    count(COUNT_RECORDS, 1);
     bpf_ringbuf_submit(rec, NO_WAKEUP);
 }
 

@@ -25,9 +25,12 @@ static __always_inline u64 socket_of(u32 fd) {
     if (!file)
         return 0;
     u64 socket = read_u64(file + OFF_FILE_PRIVATE);
-    if (!socket || read_u64(socket + OFF_SOCKET_FILE) != file)
+    struct {
+        u64 file, sk;
+    } pair = {}; /* neighbours in struct socket, which the loader checks */
+    if (!socket || bpf_probe_read_kernel(&pair, sizeof pair, (void *)(socket + OFF_SOCKET_FILE)) || pair.file != file)
         return 0;
-    return read_u64(socket + OFF_SOCKET_SK);
+    return pair.sk;
 }
 
 /* The first bytes of every struct sock: addresses, ports, family (struct sock_common). */

@@ -121,7 +121,7 @@ static __always_inline int leave_call(struct pt_regs *ctx, u8 dir) {
     if (!tail)
         return 0;
     call.handle_key = key;
-    long_calls.update(&pid_tgid, &call);
+    keep_call(pid_tgid, &call);
     handle_tails.call(ctx, tail - 1);
     return 0;
 }

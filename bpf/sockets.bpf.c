@@ -131,7 +131,7 @@ static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struc
     int tail = emit_call(call, stream, is_long);
     if (!tail)
         return;
-    long_calls.update(&pid_tgid, call);
+    keep_call(pid_tgid, call);
     socket_tails.call(ctx, tail - 1);
 }
 
@@ -206,7 +206,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     call.walk.remaining = ret;
     call.walk.messages = ret;
     call.walk.rest = shape;
-    long_calls.update(&pid_tgid, &call);
+    keep_call(pid_tgid, &call);
     socket_tails.call(ctx, TAIL_GATHER);
     return 0;
 }

@@ -93,7 +93,7 @@ struct seen_key {
 BPF_TABLE("lru_hash", struct seen_key, u32, seen_libraries, 4096);
 
 /* Counters, summed over CPUs by the loader; names in core/qtap/capture/records.py. */
-enum counter { COUNT_RECORDS = 0, COUNT_RING_FULL, COUNT_BYTES_LOST, COUNT_UNREADABLE, COUNT_NO_SLOT, COUNTERS };
+enum counter { COUNT_RING_FULL = 0, COUNT_BYTES_LOST, COUNT_UNREADABLE, COUNT_NO_SLOT, COUNTERS };
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 
 static __always_inline void count(u32 which, u64 n) {

@@ -70,6 +70,56 @@ static __always_inline int ends_head(u64 base, u64 n) {
     return n >= 4 && !bpf_probe_read_user(&tail, 4, (void *)(base + n - 4)) && tail == CRLF_CRLF;
 }
 
+/*
+ * A call whose few small buffers fit one record together, as a server's head and body do. Each offset and each length is below
+ * half of the reservation, so that the verifier sees that their sum fits.
+ */
+#define JOIN_BUFFERS 8
+#define JOIN_INTO(SIZE)                                                                      \
+    struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + 2 * (SIZE), 0);             \
+    if (!rec) {                                                                              \
+        lose(header->total);                                                                 \
+        return;                                                                              \
+    }                                                                                        \
+    __builtin_memcpy(rec, header, sizeof *rec);                                              \
+    rec->len = 0;                                                                            \
+    for (u32 i = 0; i < JOIN_BUFFERS; i++) {                                                 \
+        u64 n = w->left, at = rec->len;                                                      \
+        if (n && n <= (SIZE) && at < (SIZE)) {                                               \
+            if (bpf_probe_read_user(rec->data + at, n, (void *)w->base))                     \
+                break;                                                                       \
+            rec->len = at + n;                                                               \
+        }                                                                                    \
+        w->left = 0;                                                                         \
+        if (!next_buffer(w))                                                                 \
+            break;                                                                           \
+    }                                                                                        \
+    if (rec->len < rec->total)                                                               \
+        rec->flags |= FLAG_UNSEEN;                                                           \
+    submit(rec);
+
+static __always_inline void emit_joined(const struct record *header, struct walk *w) {
+    if (header->total <= 1024) {
+        JOIN_INTO(1024);
+    } else {
+        JOIN_INTO(4096);
+    }
+}
+
+static __always_inline int can_join(const struct long_call *call) {
+    const struct walk *w = &call->walk;
+    return call->header.level == LEVEL_FULL && call->header.total <= 4096 && w->iovs < JOIN_BUFFERS && !w->messages;
+}
+
+/* Keeps a call for the program that a tail call runs next; in place where there is a slot, which is cheaper than an update. */
+static __always_inline void keep_call(u64 pid_tgid, const struct long_call *call) {
+    struct long_call *slot = long_calls.lookup(&pid_tgid);
+    if (slot)
+        *slot = *call;
+    else
+        long_calls.update(&pid_tgid, (struct long_call *)call);
+}
+
 /* One chunk of the current buffer, or all of it when nothing more of this call is wanted. */
 static __always_inline void walk_step(struct walk *w, struct record *header, struct stream *stream) {
     u64 n = w->left > MAX_CHUNK ? MAX_CHUNK : w->left;
@@ -119,6 +169,9 @@ static __always_inline int emit_call(struct long_call *call, struct stream *stre
         }
     } else if (!is_long) {
         emit_data(&call->header, w->base, w->left);
+        return 0;
+    } else if (can_join(call)) {
+        emit_joined(&call->header, w);
         return 0;
     }
     return 1 + TAIL_WALK;

@@ -59,6 +59,7 @@ _OFFSETS = {
     "OFF_TCP_BYTES_SENT": ("tcp_sock", "bytes_sent"),
     "OFF_TCP_BYTES_RECEIVED": ("tcp_sock", "bytes_received"),
 }
+_POINTER = 8
 _BTF = Path("/sys/kernel/btf/vmlinux")
 _PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
 BCC_REMEDY = "apt install python3-bpfcc, dnf install python3-bcc or pacman -S python-bcc"
@@ -124,6 +125,8 @@ def _offset_flags() -> list[str]:
         offsets = btf.offsets(_BTF, list(_OFFSETS.values()))
     except btf.BtfError as error:
         raise CompileError(f"the kernel's type information cannot be used: {error}") from error
+    if offsets["socket", "sk"] != offsets["socket", "file"] + _POINTER:
+        raise CompileError("this kernel's struct socket has an unknown layout; report this with the output of qtap-tui doctor")
     flags = [f"-D{macro}={offsets[member]}" for macro, member in _OFFSETS.items()]
     last = max(offsets["sock_common", "skc_addrpair"] + 8, offsets["sock_common", "skc_portpair"] + 4)
     last = max(last, offsets["sock_common", "skc_family"] + 2)

@@ -17,7 +17,7 @@ LEVELS = {"summary": 0, "headers": 1, "full": 2}
 LAYERS = ("", "openssl")
 """The name of the probe by the number of its layer."""
 
-COUNTERS = ("records", "ring_full", "bytes_lost", "unreadable", "no_slot")
+COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot")
 """Names of the kernel's counters, in the order of enum counter."""
 
 _EXEC_HEAD = struct.Struct("<IIHHI16s")
