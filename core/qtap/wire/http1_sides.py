@@ -86,9 +86,13 @@ class Requests(Stream):
         """Tell whether `data` can be the beginning of a request line."""
         return syntax.may_begin_request(data)
 
-    def restarts(self, data: bytes, kept: bytearray) -> bool:
-        """Only what begins with a registered method is continued by a later call."""
-        return self.starts(data) or syntax.begins_known_request(data) or not syntax.may_begin_known_request(kept)
+    def begins(self, data: bytes) -> bool:
+        """Tell whether `data` begins with a well-known method."""
+        return syntax.begins_known_request(data)
+
+    def may_go_on(self, kept: bytearray) -> bool:
+        """Tell whether `kept` begins with a well-known method, or is the beginning of one."""
+        return syntax.may_begin_known_request(kept)
 
 
 class Responses(Stream):
@@ -174,6 +178,10 @@ class Responses(Stream):
         """Tell whether `data` can be the beginning of a status line."""
         return syntax.may_begin_response(data)
 
-    def restarts(self, data: bytes, kept: bytearray) -> bool:  # noqa: ARG002
-        """Nothing in a head starts like a status line."""
+    def begins(self, data: bytes) -> bool:
+        """Tell whether `data` begins with the name of the protocol."""
         return data.startswith(b"HTTP/")
+
+    def may_go_on(self, kept: bytearray) -> bool:  # noqa: ARG002 - whatever is kept begins with the protocol's name
+        """Always: bodies rarely begin like a status line."""
+        return True

@@ -90,8 +90,12 @@ class Stream(ABC):
         """Tell whether `data`, without LF, can be the beginning of a start line."""
 
     @abstractmethod
-    def restarts(self, data: bytes, kept: bytearray) -> bool:
-        """Tell whether `data`, a call of its own, more likely begins a head than continues `kept`, when out of step."""
+    def begins(self, data: bytes) -> bool:
+        """Tell whether `data` begins as nothing but a head does."""
+
+    @abstractmethod
+    def may_go_on(self, kept: bytearray) -> bool:
+        """Tell whether `kept`, found out of step, is likely enough a head's beginning to be continued by a later call."""
 
     @property
     def idle(self) -> bool:
@@ -189,9 +193,12 @@ class Stream(ABC):
     def _resume(self, data: bytes, at: int, boundary: bool) -> bytes:
         """Give what is to be read now: the buffered head once it is whole, nothing before; `data` alone when it begins anew."""
         kept = self._buffer
-        if boundary and (self.starts(data) if self._in_step else self.restarts(data, kept)):
+        if boundary and self.begins(data) and (not self._in_step or self.starts(data)):
             self._drop_buffer(at)
             return data
+        if boundary and not self._in_step and not self.may_go_on(kept):
+            self._reject(bytes(kept) + data, 0, at)
+            return b""
         seen = len(kept)
         kept += data
         if end_of_head(kept, max(seen - 2, 0)) >= 0:

@@ -103,13 +103,13 @@ def may_begin_response(data: bytes | bytearray) -> bool:
 
 
 def begins_known_request(data: bytes | bytearray) -> bool:
-    """Tell whether `data` starts with a registered method and a space."""
+    """Tell whether `data` starts with a well-known method and a space."""
     word, space, _ = bytes(data[:16]).partition(b" ")
     return bool(space) and word in _KNOWN
 
 
 def may_begin_known_request(data: bytes | bytearray) -> bool:
-    """Tell whether `data` starts with a registered method and a space, or is the beginning of that."""
+    """Tell whether `data` starts with a well-known method and a space, or is the beginning of that."""
     return bytes(data[:16]) in _KNOWN_BEGINNINGS or begins_known_request(data)
 
 
