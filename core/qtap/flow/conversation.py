@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtap.model import Connection, Transaction
 from qtap.wire.http1 import Listener, Observer
+from qtap.wire.http1_syntax import starts_request
 
 OUT, IN = 0, 1
 _UNKNOWN = -1
@@ -18,7 +19,7 @@ class Conversation:
     and the next position is exactly what was lost.
     """
 
-    __slots__ = ("_early", "_expected", "_limit", "_listener", "connection", "known_role", "observer", "sk")
+    __slots__ = ("_early", "_expected", "_in_order", "_listener", "connection", "known_role", "observer", "sk")
 
     def __init__(self, connection: Connection, listener: Listener, body_limit: int, sk: int) -> None:
         self.connection = connection
@@ -26,10 +27,11 @@ class Conversation:
         """Kernel address of the socket; 0 while unknown."""
         self.known_role = False
         self._listener = listener
-        self._limit = body_limit
         self._expected = [_UNKNOWN, _UNKNOWN]
         self._early: list[tuple[bytes, int, bool]] = []
-        self.observer = Observer(listener, connection, body_limit, from_start=bool(connection.opened_at))
+        self._in_order = bool(connection.opened_at)
+        """Every request before now was seen and has its answer, so that one too many is an answer that came early."""
+        self.observer = Observer(self, connection, body_limit, from_start=bool(connection.opened_at))
 
     @property
     def opaque(self) -> bool:
@@ -41,6 +43,20 @@ class Conversation:
         """A response is held back because its request was not reported yet."""
         return bool(self._early)
 
+    # What the observer reports.
+
+    def opened(self, transaction: Transaction) -> None:
+        """Pass on; a request seen when nothing was in flight puts the queue in order again."""
+        if transaction.method:
+            self._in_order = True
+        self._listener.opened(transaction)
+
+    def finished(self, transaction: Transaction) -> None:
+        """Pass on."""
+        self._listener.finished(transaction)
+
+    # What the kernel reports.
+
     def starts_again(self, direction: int) -> bool:
         """Whether a stream that begins now in `direction` cannot be this conversation's."""
         return self._expected[direction] > 0
@@ -51,7 +67,7 @@ class Conversation:
         if position != expected[direction]:
             self._step(direction, position, at)
         expected[direction] = position + len(payload)
-        if not self.known_role and not self._learn_role(direction, payload):
+        if not self.known_role and not self._learn_role(direction, position, payload):
             return
         from_client = (direction == IN) == self.connection.server
         if self._early:
@@ -77,6 +93,7 @@ class Conversation:
         if by_design:
             self.observer.skip(from_client, size, at, ends_chunked)
         else:
+            self._in_order = False
             self.observer.gap(from_client, size, at)
 
     def eof(self, direction: int, at: int) -> None:
@@ -100,18 +117,19 @@ class Conversation:
         """The stream goes on at another position than expected: everything between is lost."""
         expected = self._expected[direction]
         if expected == _UNKNOWN:
-            if position and self.connection.opened_at and self.known_role:
-                self.observer.gap((direction == IN) == self.connection.server, position, at)
-            return
+            if not position or not self.connection.opened_at:
+                return
+            expected = 0
         self.release()
+        self._in_order = False
         if self.known_role:
             self.observer.gap((direction == IN) == self.connection.server, max(position - expected, _UNKNOWN), at)
 
-    def _learn_role(self, direction: int, payload: bytes) -> bool:
-        """Requests tell the client, responses the server; bytes from the middle of a body tell nothing."""
+    def _learn_role(self, direction: int, position: int, payload: bytes) -> bool:
+        """The client speaks first; later requests tell it, and responses the server; the middle of a body tells nothing."""
         if payload.startswith(b"HTTP/"):
             self.connection.server = direction == OUT
-        elif payload[:16].lstrip(b"\r\n")[:1].isalpha() and (b" " in payload[:20] or self.connection.opened_at):
+        elif (self.connection.opened_at and not position) or starts_request(payload.lstrip(b"\r\n"), ordinary=True):
             self.connection.server = direction == IN
         else:
             return False
@@ -120,9 +138,7 @@ class Conversation:
 
     def _is_early(self, direction: int, payload: bytes) -> bool:
         # A write is reported when it returns: with one thread writing and another reading, the answer may be reported first.
-        if direction != IN or not self.observer.idle or not payload.startswith(b"HTTP/"):
-            return False
-        return self._expected[OUT] != _UNKNOWN or bool(self.connection.opened_at)
+        return direction == IN and self._in_order and payload.startswith(b"HTTP/") and self.observer.idle
 
     def _hold(self, payload: bytes, at: int, *, boundary: bool) -> None:
         self._early.append((payload, at, boundary))

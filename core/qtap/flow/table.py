@@ -63,7 +63,7 @@ class ConnectionTable:
 
     # What the ring brings.
 
-    def take(self, pages: mmap.mmap, at: int) -> None:
+    def take(self, pages: mmap.mmap | bytes, at: int) -> None:
         """Take the record of DATA or CLOSE at `at`; others are the caller's."""
         (
             ts, sk, handle, position, opened, tgid, seq, total, offset, length, local_port, remote_port,
@@ -193,6 +193,6 @@ def _endpoints(family: int, local: bytes, local_port: int, remote: bytes, remote
     return _endpoint(family, local, local_port), _endpoint(family, remote, remote_port)
 
 
-def is_for_table(pages: mmap.mmap, at: int) -> bool:
+def is_for_table(pages: mmap.mmap | bytes, at: int) -> bool:
     """Whether the record at `at` is the connection table's to take."""
     return pages[at + TYPE_AT] <= records.CLOSE

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from qtap.capture.records import ENDS_CHUNKED, SKIPPED, UNSEEN
+from tests.flow.kernel import Stream, told_by
+
+ASK = b"GET /a?b=1 HTTP/1.1\r\nHost: shop\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def exchange(stream: Stream, number: int) -> list[bytes]:
+    """A request and its answer, both of which say their number."""
+    ask = b"POST /%d HTTP/1.1\r\nHost: shop\r\nContent-Length: 3\r\n\r\n%03d" % (number, number)
+    answer = b"HTTP/1.1 200 OK\r\nX-Number: %d\r\nContent-Length: 5\r\n\r\n%05d" % (number, number)
+    return [stream.sends(ask), stream.receives(answer)]
+
+
+def test_a_client_that_sends_a_request_is_egress_and_a_server_that_receives_it_is_ingress() -> None:
+    client, server = Stream(10, 4000, 80), Stream(20, 80, 4000, sk=0x2000)
+    told = told_by(client.sends(ASK), server.receives(ASK), server.sends(ANSWER), client.receives(ANSWER))
+    seen = {t.connection.process.pid: t for t in told.finished}
+    assert seen[10].connection.direction == "egress-internal"
+    assert seen[20].connection.direction == "ingress"
+    assert (seen[10].method, seen[10].path, seen[10].query, seen[10].status) == ("GET", "/a", "b=1", 200)
+    assert str(seen[10].connection.local) == "127.0.0.1:4000"
+    assert str(seen[10].connection.remote) == "127.0.0.1:80"
+    assert not any(t.incomplete for t in told.finished)
+
+
+def test_both_ends_of_a_local_connection_know_of_each_other() -> None:
+    client, server = Stream(10, 4000, 80), Stream(20, 80, 4000, sk=0x2000)
+    given = [(client.sends(ASK), server.receives(ASK), server.sends(ANSWER), client.receives(ANSWER)) for _ in range(3)]
+    told = told_by(*itertools.chain.from_iterable(given))
+    by_id = {t.id: t for t in told.finished}
+    assert len(by_id) == 6
+    assert all(by_id[t.peer].peer == t.id and by_id[t.peer].connection is not t.connection for t in told.finished)
+
+
+def test_ends_on_different_connections_are_never_joined() -> None:
+    one, other = Stream(10, 4000, 80), Stream(20, 80, 4001, sk=0x2000)
+    told = told_by(one.sends(ASK), other.receives(ASK), other.sends(ANSWER), one.receives(ANSWER))
+    assert [t.peer for t in told.finished] == ["", ""]
+
+
+def test_an_answer_reported_before_its_request_is_paired_with_it() -> None:
+    client = Stream(10, 4000, 80)
+    ask, answer = client.sends(ASK), client.receives(ANSWER)
+    (seen,) = told_by(answer, ask).finished
+    assert (seen.method, seen.status, seen.incomplete) == ("GET", 200, ())
+
+
+def test_an_answer_whose_request_never_comes_is_shown_all_the_same() -> None:
+    client = Stream(10, 4000, 80, opened=0)
+    (seen,) = told_by(client.receives(ANSWER)).finished
+    assert (seen.method, seen.status, seen.incomplete) == ("", 200, ("attached_mid_connection",))
+
+
+def test_a_capture_that_begins_inside_a_body_goes_on_with_the_next_request() -> None:
+    client = Stream(10, 4000, 80, opened=0)
+    told = told_by(client.receives(b'tail of something"}'), client.sends(ASK), client.receives(ANSWER))
+    assert [(t.method, t.status, t.incomplete) for t in told.finished] == [("GET", 200, ())]
+
+
+@pytest.mark.parametrize("missing", [{n} for n in range(12)] + [{n, n + 1} for n in range(11)] + [{0, 5}, {1, 2, 3}])
+def test_lost_records_never_join_a_request_to_another_ones_answer(missing: set[int]) -> None:
+    stream = Stream(10, 4000, 80)
+    given = [record for number in range(6) for record in exchange(stream, number)]
+    for seen in told_by(*(r for n, r in enumerate(given) if n not in missing)).finished:
+        numbers = {seen.target.removeprefix("/"), seen.response.field("x-number")} - {""}
+        assert len(numbers) == 1, seen
+        number = int(numbers.pop())
+        if not seen.incomplete:
+            assert bytes(seen.request.body) == b"%03d" % number
+            assert bytes(seen.response.body) == b"%05d" % number
+    untouched = {number for number in range(6) if not {2 * number, 2 * number + 1} & missing}
+    whole = {
+        int(t.target[1:]) for t in told_by(*(r for n, r in enumerate(given) if n not in missing)).finished if not t.incomplete
+    }
+    assert whole <= untouched
+
+
+def test_bytes_that_could_not_be_read_are_missing_by_their_exact_number() -> None:
+    client = Stream(10, 4000, 80)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"
+    given = [client.sends(ASK), client.receives(head), client.receives(b"", flags=UNSEEN, unseen=9000), *exchange(client, 7)]
+    file, after = told_by(*given).finished
+    assert (file.response.body_size, file.response.body_missing, file.incomplete) == (9000, 9000, ("response_body_lost",))
+    assert (after.target, after.incomplete) == ("/7", ())
+
+
+def test_bodies_left_out_by_the_level_are_counted_and_not_called_lost() -> None:
+    client = Stream(10, 4000, 80)
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    given = [
+        client.sends(ASK), client.receives(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", flags=SKIPPED, unseen=900),
+        client.sends(ASK), client.receives(chunked, flags=SKIPPED, unseen=40),
+        client.receives(b"", flags=SKIPPED | ENDS_CHUNKED, unseen=50), *exchange(client, 7),
+    ]  # fmt: skip
+    told = told_by(*given, stop=False)
+    assert [(t.status, t.response.body_size, t.incomplete) for t in told.finished[:2]] == [(200, 900, ()), (200, 90, ())]
+
+
+def test_a_tls_handle_whose_socket_is_found_late_keeps_its_transaction_and_gains_the_address() -> None:
+    early, late = Stream(10, 0, 0, sk=0, handle=0xAB), Stream(10, 4000, 443, sk=0x3000, handle=0xAB)
+    ask = early.sends(ASK)
+    early.goes_on_as(late)
+    told = told_by(ask, late.receives(ANSWER))
+    (seen,) = told.finished
+    assert (str(seen.connection.remote), seen.connection.tls_probe, seen.scheme) == ("127.0.0.1:443", "openssl", "https")
+
+
+def test_a_reused_socket_address_begins_a_new_connection() -> None:
+    first, second = Stream(10, 4000, 80), Stream(10, 4001, 80)
+    told = told_by(first.sends(ASK), second.sends(ASK), second.receives(ANSWER))
+    given_up, answered = sorted(told.finished, key=lambda t: t.status)
+    assert (given_up.status, given_up.incomplete) == (0, ("closed_without_response",))
+    assert (answered.status, answered.connection.local.port) == (200, 4001)
+
+
+def test_a_body_that_ends_with_the_connection_is_whole() -> None:
+    server = Stream(20, 80, 4000)
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it"
+    told = told_by(server.receives(ASK), server.sends(answer), server.closes())
+    (seen,) = told.finished
+    assert (bytes(seen.response.body), seen.incomplete) == (b"all of it", ())
+    assert told.connections[-1].closed_at
+
+
+def test_a_client_that_reads_the_end_has_the_whole_body_before_it_closes() -> None:
+    client = Stream(10, 4000, 80)
+    given = (client.sends(ASK), client.receives(b"HTTP/1.0 200 OK\r\n\r\nold"), client.reads_end())
+    (seen,) = told_by(*given, stop=False).finished
+    assert (bytes(seen.response.body), seen.incomplete) == (b"old", ())
+
+
+def test_what_is_live_when_capture_stops_says_so() -> None:
+    (seen,) = told_by(Stream(10, 4000, 80).sends(ASK)).finished
+    assert seen.incomplete == ("capture_ended",)
+
+
+def test_a_request_without_host_is_named_by_its_server() -> None:
+    client = Stream(10, 4000, 80, address="192.168.7.9")
+    told = told_by(client.sends(b"GET / HTTP/1.0\r\n\r\n"), client.receives(ANSWER))
+    assert told.finished[0].url == "http://192.168.7.9:80/"
