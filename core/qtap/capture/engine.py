@@ -28,6 +28,9 @@ _RAW_TRACEPOINTS = {
 }
 _TAILS = {"socket_tails": ("walk_socket", "head_socket", "gather_socket"), "handle_tails": ("walk_handle", "head_handle")}
 _HEAD_PROGRAMS = ("head_socket", "head_handle")
+_KIND_OTHER = 3
+_SOCKET_STATE, _HANDLE_STATE = (56, 12), (56, 16)
+"""Size of struct socket_state and struct handle_state in bpf/state.h, and the offset of `kind`."""
 _ALLOWED = 1
 """POLICY_ALLOW of bpf/state.h."""
 _UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
@@ -103,6 +106,19 @@ class Engine:
         """Whether `pid` was allowed, or inherited it over fork."""
         value = bpf.lookup(self._maps["policy"], struct.pack("<I", pid), 4)
         return value is not None and struct.unpack("<I", value)[0] == _ALLOWED
+
+    def mute(self, sk: int, pid: int, handle: int) -> None:
+        """Copy nothing more of a socket, or of a TLS handle (not 0): it carries no HTTP any longer."""
+        if handle:
+            self._set_kind("handles", struct.pack("<QQ", handle, pid), _HANDLE_STATE)
+        else:
+            self._set_kind("sockets", struct.pack("<Q", sk), _SOCKET_STATE)
+
+    def _set_kind(self, table: str, key: bytes, state: tuple[int, int]) -> None:
+        size, kind_at = state
+        value = bpf.lookup(self._maps[table], key, size)
+        if value is not None:
+            bpf.update(self._maps[table], key, value[:kind_at] + bytes([_KIND_OTHER]) + value[kind_at + 1 :])
 
     def counters(self) -> dict[str, int]:
         """Give the kernel's counters since the start, by name."""

@@ -93,6 +93,7 @@ class LiveSource:
             level=options.level,
             allow_only=bool(options.selection),
         )
+        self._table.mute = self._engine.mute
         self._prober = Prober(self._engine)
         if options.selection.containers:
             self.processes.containers.load()

@@ -35,6 +35,8 @@ class ConnectionTable:
         self.evicted = 0
         self.watched: Callable[[int], bool] = lambda _: True
         """Whether a process is wanted; asked when a connection begins."""
+        self.mute: Callable[[int, int, int], None] = lambda _sk, _pid, _handle: None
+        """Asks for no more records of a socket, or of a process's TLS handle (not 0), that turned into something else."""
         self._process_of = process_of
         self._limit = body_limit
         self._offset = clock_offset()
@@ -84,7 +86,8 @@ class ConnectionTable:
             conversation = self._begin(key, sk, tgid, layer=layer, opened=opened + self._offset if opened else 0, ends=ends)
         elif conversation.sk != sk and sk:
             self._found_socket(key, conversation, sk, _endpoints(family, local, local_port, remote, remote_port))
-        if conversation.observer.opaque:
+        if conversation.opaque:
+            self.mute(sk, tgid, handle)
             return
         if length:
             payload = pages[at + SIZE : at + SIZE + length]
