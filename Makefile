@@ -33,7 +33,7 @@ lint: ## check style, formatting, types and import walls
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy
-	@$(VENV)/bin/lint-imports --no-logo
+	@$(VENV)/bin/lint-imports --no-logo --no-cache
 
 fuzz: ## look for inputs that break the parsers, a hundred times longer than `make test` does
 	@.ci/setup test
