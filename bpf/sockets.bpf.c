@@ -204,7 +204,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     }
     call.walk.iovs = regs.dx;
     call.walk.remaining = ret;
-    call.walk.messages = ret;
+    call.walk.messages = shape == SHAPE_MESSAGES ? ret : 0;
     call.walk.rest = shape;
     keep_call(pid_tgid, &call);
     socket_tails.call(ctx, TAIL_GATHER);

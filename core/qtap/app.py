@@ -87,7 +87,6 @@ class Session:
 
     def start(self) -> None:
         """Begin; returns at once."""
-        sys.setswitchinterval(_SWITCH_INTERVAL)
         self._source.start(self._sink)
 
     def stop(self) -> None:
@@ -201,5 +200,6 @@ def run_screen(options: Options) -> int:
 
     if options.record == "-":
         raise CaptureError("--record - needs --no-ui: the screen and the capture cannot share standard output")
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     session = Session(options, lines=False)
     return run(session, theme=options.theme)

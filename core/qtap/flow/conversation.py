@@ -19,7 +19,7 @@ class Conversation:
     and the next position is exactly what was lost.
     """
 
-    __slots__ = ("_early", "_expected", "_in_order", "_listener", "connection", "known_role", "observer", "sk")
+    __slots__ = ("_early", "_expected", "_in_order", "_listener", "_live", "connection", "known_role", "observer", "sk")
 
     def __init__(self, connection: Connection, listener: Listener, body_limit: int, sk: int) -> None:
         self.connection = connection
@@ -27,6 +27,8 @@ class Conversation:
         """Kernel address of the socket; 0 while unknown."""
         self.known_role = False
         self._listener = listener
+        self._live = 0
+        """Transactions opened and not finished."""
         self._expected = [_UNKNOWN, _UNKNOWN]
         self._early: list[tuple[bytes, int, bool]] = []
         self._in_order = bool(connection.opened_at)
@@ -47,12 +49,14 @@ class Conversation:
 
     def opened(self, transaction: Transaction) -> None:
         """Pass on; a request seen when nothing was in flight puts the queue in order again."""
+        self._live += 1
         if transaction.method:
             self._in_order = True
         self._listener.opened(transaction)
 
     def finished(self, transaction: Transaction) -> None:
         """Pass on."""
+        self._live -= 1
         self._listener.finished(transaction)
 
     # What the kernel reports.
@@ -77,7 +81,7 @@ class Conversation:
             self.observer.feed(from_client, payload, at, boundary)
             self.release()
             return
-        if not from_client and boundary and self._is_early(direction, payload):
+        if not self._live and not from_client and boundary and self._is_early(direction, payload):
             self._hold(payload, at, boundary=boundary)
             return
         self.observer.feed(from_client, payload, at, boundary)

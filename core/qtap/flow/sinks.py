@@ -10,7 +10,9 @@ from qtap.flow.log import TransactionLog
 from qtap.model import Connection, Loss, Process, Sink, Transaction
 
 _SETTLE_EVERY = 1.0
-"""Seconds between two charges of growing bodies against the log's limit."""
+"""Seconds at least between two charges of growing bodies against the log's limit."""
+_SETTLE_CHECK = 32
+"""Rows between two looks at the clock."""
 
 
 class FanOut:
@@ -58,18 +60,22 @@ class LogSink:
     def transaction_opened(self, transaction: Transaction) -> None:
         """Append a live row."""
         with self._lock:
-            self._live[transaction.id] = self.log.add(transaction)
-            now = time.monotonic()
-            if now - self._settled_at > _SETTLE_EVERY:
-                self._settled_at = now
-                for number in self._live.values():
-                    self.log.settle(number)
+            number = self._live[transaction.id] = self.log.add(transaction)
+            if not number % _SETTLE_CHECK:
+                self._settle_live()
 
     def transaction_finished(self, transaction: Transaction) -> None:
         """Charge the row for what it holds at the end."""
         with self._lock:
             number = self._live.pop(transaction.id, None)
             if number is not None:
+                self.log.settle(number)
+
+    def _settle_live(self) -> None:
+        now = time.monotonic()
+        if now - self._settled_at > _SETTLE_EVERY:
+            self._settled_at = now
+            for number in self._live.values():
                 self.log.settle(number)
 
     def connection_changed(self, connection: Connection) -> None:

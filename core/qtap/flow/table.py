@@ -90,8 +90,8 @@ class ConnectionTable:
             self.mute(sk, tgid, handle)
             return
         if length:
-            payload = pages[at + SIZE : at + SIZE + length]
-            conversation.data(direction, position + offset, payload, now, boundary=offset == 0)
+            start = at + SIZE
+            conversation.data(direction, position + offset, pages[start : start + length], now, boundary=offset == 0)
             if conversation.waiting:
                 self._early.append((now + _EARLY_WAIT, conversation))
         if flags > FROM_START:
