@@ -1,0 +1,121 @@
+"""The registry of actions: footer, `?` help, command palette and the user's keymap all read it.
+
+An action is carried out by the method `action_<method>` of what it belongs to: the application, the Requests screen, every
+widget that shows lines, the list, the detail pane or the filter bar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding, BindingType
+
+Place = Literal["app", "requests", "lines", "list", "detail", "filter"]
+
+PLACES: dict[Place, str] = {
+    "list": "In the list",
+    "requests": "On this screen",
+    "detail": "In the details",
+    "filter": "In the filter",
+    "lines": "Moving",
+    "app": "Everywhere",
+}
+"""Where an action applies, in the order of the help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something the user can do."""
+
+    id: str
+    """The place and a name, for example `list.open`; the user's keymap refers to it."""
+    keys: str
+    """Default keys, in Textual's names, separated by commas."""
+    method: str
+    """The action string, for example `move(1)`."""
+    title: str
+    """One or two words, for the footer."""
+    help: str
+    """One line."""
+    footer: bool = False
+    """Whether the footer shows it."""
+    priority: bool = False
+    """Whether it comes before what the focused widget does with the key."""
+
+    @property
+    def place(self) -> str:
+        """Where it applies."""
+        return self.id.partition(".")[0]
+
+
+ACTIONS = (
+    Action("list.open", "enter", "open", "Details", "Show everything known about the request", footer=True),
+    Action("requests.filter", "slash", "filter", "Filter", "Filter by words in method, host, path, status, process, pid",
+           footer=True),
+    Action("requests.follow", "f", "follow", "Follow", "Follow the newest request, or stop following"),
+    Action("requests.pause", "p", "pause", "Pause", "Let the list stand still, capture goes on; again: let go", footer=True),
+    Action("requests.clear", "c", "clear", "Clear", "Forget every captured request, after asking"),
+    Action("requests.zoom", "z", "zoom", "Zoom", "Give the whole screen to this pane, or back"),
+    Action("requests.pane", "tab,shift+tab", "pane", "Other pane", "Go to the other pane"),
+    Action("requests.back", "q", "back", "Back", "Go back: from the details, from a filter, from the program", footer=True),
+    Action("requests.escape", "escape", "escape", "Back", "Go back, but never leave the program"),
+    Action("detail.next_tab", "right,l", "tab(1)", "Next tab", "Show the next tab", footer=True),
+    Action("detail.previous_tab", "left,h", "tab(-1)", "Previous tab", "Show the previous tab"),
+    Action("detail.view", "v", "view", "View as", "Show the body as JSON, text or hex", footer=True),
+    Action("detail.next", "J", "step(1)", "Next", "Show the next request of the list", footer=True),
+    Action("detail.previous", "K", "step(-1)", "Previous", "Show the previous request of the list"),
+    Action("filter.keep", "enter,down", "keep", "Keep", "Keep the filter and go to the list", footer=True),
+    Action("filter.drop", "escape", "drop", "Drop", "Clear the filter", footer=True),
+    Action("lines.down", "down,j", "move(1)", "Down", "One line down"),
+    Action("lines.up", "up,k", "move(-1)", "Up", "One line up; in the list this stops following"),
+    Action("lines.page_down", "pagedown,ctrl+f,space", "page(1)", "Page down", "One page down"),
+    Action("lines.page_up", "pageup,ctrl+b", "page(-1)", "Page up", "One page up"),
+    Action("lines.half_down", "ctrl+d", "half(1)", "Half down", "Half a page down"),
+    Action("lines.half_up", "ctrl+u", "half(-1)", "Half up", "Half a page up"),
+    Action("lines.first", "g,home", "first", "First", "To the first line"),
+    Action("lines.last", "G,end", "last", "Last", "To the last line; in the list this follows"),
+    Action("app.requests", "1", "requests", "Requests", "The list of requests"),
+    Action("app.help", "question_mark,f1", "help", "Help", "Show every key", footer=True),
+    Action("app.palette", "colon,ctrl+p", "command_palette", "Commands", "Find a command by its name"),
+    Action("app.theme", "t", "next_theme", "Theme", "Change to the next theme"),
+    Action("app.quit", "ctrl+q,ctrl+c", "quit", "Quit", "Leave the program", priority=True),
+)  # fmt: skip
+
+BY_ID = {action.id: action for action in ACTIONS}
+_KEY_NAMES = {
+    "slash": "/",
+    "question_mark": "?",
+    "colon": ":",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "escape": "Esc",
+    "enter": "Enter",
+    "down": "↓",
+    "up": "↑",
+    "right": "→",
+    "left": "←",
+    "tab": "Tab",
+    "space": "Space",
+    "home": "Home",
+    "end": "End",
+    "f1": "F1",
+}
+
+
+def bindings(place: Place) -> list[BindingType]:
+    """Give the bindings of one place; their ids are the actions', so that a keymap can change the keys."""
+    return [
+        Binding(action.keys, action.method, action.title, id=action.id, show=action.footer, priority=action.priority)
+        for action in ACTIONS
+        if action.place == place
+    ]
+
+
+def key_name(key: str) -> str:
+    """Write one of Textual's key names as people do: `ctrl+d` is `^d`, `slash` is `/`."""
+    if key.startswith("ctrl+"):
+        return "^" + key[5:]
+    if key.startswith("shift+"):
+        return "⇧" + key_name(key[6:])
+    return _KEY_NAMES.get(key, key)

@@ -1,0 +1,106 @@
+"""The application: screens, themes, keys and commands; no logic."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.theme import Theme
+
+from qtap_tui import themes
+from qtap_tui.actions import ACTIONS, bindings
+from qtap_tui.feed import Feed
+from qtap_tui.screens.help import HelpScreen
+from qtap_tui.screens.requests import RequestsScreen
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class QtapApp(App[int]):
+    """The screen over one feed."""
+
+    TITLE = "qtap-tui"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    ESCAPE_TO_MINIMIZE = False
+
+    def __init__(
+        self,
+        feed: Feed,
+        theme: Theme,
+        *,
+        capture_title: str = "",
+        on_ready: Callable[[], None] | None = None,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self.register_theme(theme)
+        self.theme = theme.name
+        self._requests = RequestsScreen(feed, capture_title=capture_title, now=now)
+        self._on_ready = on_ready
+
+    def get_default_screen(self) -> Screen[None]:
+        """Begin with the requests."""
+        return self._requests
+
+    def on_mount(self) -> None:
+        """Say when the first picture stands; end cleanly at signals."""
+        if self._on_ready:
+            self.call_after_refresh(self._on_ready)
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, self.exit)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer what the registry holds and the focused place can do."""
+        for active in {active.binding.id: active for active in screen.active_bindings.values()}.values():
+            action = next((action for action in ACTIONS if action.id == active.binding.id), None)
+            if action is not None and action.id != "app.palette":
+                node, method = active.node, action.method
+                yield SystemCommand(action.title, action.help, lambda method=method, node=node: self._run(method, node))
+
+    def action_requests(self) -> None:
+        """Go to the Requests screen."""
+        while self.screen is not self._requests:
+            self.pop_screen()
+
+    def action_help(self) -> None:
+        """Show every key."""
+        self.push_screen(HelpScreen(self._keymap))
+
+    def action_next_theme(self) -> None:
+        """Change to the next theme that can be read; say what is wrong with one that cannot."""
+        names = sorted(themes.files())
+        at = names.index(self.theme) if self.theme in names else -1
+        for step in range(1, len(names) + 1):
+            try:
+                theme = themes.load(names[(at + step) % len(names)])
+            except themes.ThemeError as error:
+                self.notify(str(error), severity="error", markup=False)
+                continue
+            self.register_theme(theme)
+            self.theme = theme.name
+            return
+
+    def _run(self, method: str, node: object) -> None:
+        self.call_later(self.run_action, method, node)
+
+
+def run(feed: Feed, *, capture_title: str = "", theme: str | None = None, on_ready: Callable[[], None] | None = None) -> int:
+    """Show `feed` until the user or a signal ends it; give the exit status, with the terminal as it was.
+
+    `on_ready` is called on this thread as soon as the first picture stands: start the engine there. Signals INT, TERM and HUP
+    end the screen. Raises themes.ThemeError before anything is painted.
+    """
+    name = theme or (themes.WITHOUT_COLOUR if "NO_COLOR" in os.environ else themes.DEFAULT)
+    app = QtapApp(feed, themes.load(name), capture_title=capture_title, on_ready=on_ready)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,143 @@
+"""Everything attributed to one transaction: who, from where to where, when, how much, what is missing and why."""
+
+from __future__ import annotations
+
+from qtap.model import Message, Transaction
+from qtap_tui import formats
+from qtap_tui.columns import PEER, status_role
+from qtap_tui.document import Line, Span, SpanDocument
+from qtap_tui.text import from_latin
+
+_LABEL = 12
+_BAR = 40
+_DIRECTIONS = {
+    "ingress": "incoming (ingress)",
+    "egress-internal": "outgoing, within private networks (egress-internal)",
+    "egress-external": "outgoing, to the internet (egress-external)",
+}
+
+
+def overview(transaction: Transaction, peer: Transaction | None) -> SpanDocument:
+    """Give the lines; `peer` is the other end's transaction, if it is still held."""
+    lines = [
+        *_summary(transaction),
+        *_missing(transaction),
+        (),
+        *_who(transaction),
+        (),
+        *_where(transaction, peer),
+        (),
+        *_when(transaction),
+        (),
+        *_how_much(transaction),
+    ]
+    return SpanDocument(lines, hang=_LABEL)
+
+
+def _field(label: str, value: str, role: str = "text") -> list[Line]:
+    return [(("label", label.ljust(_LABEL)), (role, value))] if value else []
+
+
+def _summary(transaction: Transaction) -> list[Line]:
+    url = from_latin(transaction.url if transaction.target.startswith("/") else transaction.target or transaction.host)
+    status = transaction.response.start_line.partition(" ")[2] if transaction.status else ""
+    first: list[Span] = [("title", from_latin(transaction.method) or "(request not seen)"), ("text", f" {url}")]
+    if status:
+        second: list[Span] = [
+            (status_role(transaction), from_latin(status)),
+            ("dim", f"  {formats.duration(transaction.duration)}"),
+        ]
+    else:
+        second = [("dim", "no response") if transaction.finished else ("live", "● waiting for the response")]
+    if transaction.status and not transaction.finished:
+        second.append(("live", "  ● still arriving"))
+    return [first, second]
+
+
+def _missing(transaction: Transaction) -> list[Line]:
+    lines: list[Line] = [(("warning", f"! {formats.reason(word)}"),) for word in transaction.incomplete]
+    if transaction.opaque:
+        lines.append((("dim", "the connection goes on in another protocol after this response"),))
+    return lines
+
+
+def _who(transaction: Transaction) -> list[Line]:
+    process = transaction.connection.process
+    container = process.container
+    user = f"{process.user} ({process.uid})" if process.user else str(process.uid) if process.uid >= 0 else ""
+    lines = [
+        *_field(
+            "Process", f"{process.binary or '?'}  pid {process.pid}" + (f", parent {process.ppid}" if process.ppid else "")
+        ),
+        *_field("Executable", process.exe),
+        *_field("Arguments", " ".join(process.args)),
+        *_field("User", user),
+        *_field("Started", formats.moment(process.started_at) if process.started_at else ""),
+    ]
+    if container:
+        lines += _field("Container", "  ".join(filter(None, (container.name, container.image, container.id))))
+        for key, value in container.labels.items():
+            lines += _field("Label", f"{key}={value}", "dim")
+    return lines
+
+
+def _where(transaction: Transaction, peer: Transaction | None) -> list[Line]:
+    connection = transaction.connection
+    tls = f"plaintext seen in {connection.tls_probe or 'a TLS library'}" if connection.tls else "none, plain HTTP"
+    lines = [
+        *_field("Direction", _DIRECTIONS[connection.direction], connection.direction),
+        *_field("Local", str(connection.local)),
+        *_field("Remote", str(connection.remote)),
+        *_field("TLS", tls + (f", server name {connection.sni}" if connection.sni else "")),
+        *_field("Protocol", transaction.protocol),
+        *_field("Connection", f"{connection.id}" + ("" if connection.opened_at else ", open before capture began"), "dim"),
+    ]
+    if transaction.peer:
+        lines += _field("Other end", f"{PEER} {_peer(transaction, peer)}", "accent")
+    return lines
+
+
+def _peer(transaction: Transaction, peer: Transaction | None) -> str:
+    if peer is None:
+        return f"also seen from the other process on this host ({transaction.peer})"
+    process = peer.connection.process
+    role = "server" if peer.connection.server else "client"
+    return f"{role} {process.binary or '?'}  pid {process.pid}, took {formats.duration(peer.duration)} there ({peer.id})"
+
+
+def _when(transaction: Transaction) -> list[Line]:
+    request, response = transaction.request, transaction.response
+    lines = _field("Time", formats.moment(transaction.started_at))
+    total = transaction.duration
+    spans = (
+        ("Request", request.first_at, request.last_at),
+        ("Waiting", request.last_at, response.first_at),
+        ("Response", response.first_at, response.last_at),
+    )
+    for label, start, end in spans:
+        if start and end >= start:
+            lines.append(_bar(label, start - transaction.started_at, end - start, total))
+    return lines
+
+
+def _bar(label: str, start: int, length: int, total: int) -> Line:
+    at = min(round(start * _BAR / total), _BAR - 1) if total else 0
+    cells = max(min(round(length * _BAR / total), _BAR - at), 1) if total else 1
+    bar = " " * at + "█" * cells + " " * (_BAR - at - cells)
+    return (("label", label.ljust(_LABEL)), ("accent", bar), ("text", f" {formats.duration(length)}"))
+
+
+def _how_much(transaction: Transaction) -> list[Line]:
+    return [
+        *_sizes("Sent", transaction.request),
+        *_sizes("Received", transaction.response),
+        *_field("Id", transaction.id, "dim"),
+    ]
+
+
+def _sizes(label: str, message: Message) -> list[Line]:
+    if not message.wire_size:
+        return _field(label, "nothing seen", "dim")
+    missing = f", {formats.count(message.body_missing)} of them not kept" if message.body_missing > 0 else ""
+    text = f"{formats.count(message.wire_size)} bytes: head {formats.count(len(message.head))}"
+    return _field(label, f"{text}, body {formats.count(message.body_size)}{missing}")

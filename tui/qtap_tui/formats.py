@@ -1,0 +1,83 @@
+"""Numbers, times and reasons as people read them."""
+
+from __future__ import annotations
+
+import time
+
+_UNITS = "kMGTP"
+_THOUSAND = 1000
+_TEN = 10
+_MINUTE = 60
+_HOUR = 3600
+
+REASONS = {
+    "request_body_cut": "the request body is longer than the limit (--http-buffer-size); the rest was counted, not kept",
+    "response_body_cut": "the response body is longer than the limit (--http-buffer-size); the rest was counted, not kept",
+    "request_body_lost": "part of the request body was lost on the way from the kernel",
+    "response_body_lost": "part of the response body was lost on the way from the kernel",
+    "request_body_unfinished": "the request body ended before its announced end",
+    "response_body_unfinished": "the response body ended before its announced end",
+    "request_lost": "the request was lost on the way from the kernel; only the response is known",
+    "response_lost": "the response was lost on the way from the kernel",
+    "attached_mid_connection": "capture began in the middle of this connection; the request was sent before",
+    "closed_without_response": "the connection was closed before a response came",
+    "connection_closed": "the connection was closed before the exchange was over",
+    "connection_table_full": "too many connections at once; this one was no longer followed",
+    "capture_ended": "capture ended before the exchange was over",
+}
+"""Words of spec cli.md for `incomplete`, as sentences."""
+
+
+def reason(word: str) -> str:
+    """Explain one word of `Transaction.incomplete`."""
+    return REASONS.get(word, word.replace("_", " "))
+
+
+def count(number: int) -> str:
+    """Write 1234567 as `1,234,567`."""
+    return f"{number:,}"
+
+
+def size(number: int) -> str:
+    """Write a number of bytes in at most five characters: `999`, `1.2k`, `12k`, `3.4M`; units are powers of 1000."""
+    if number < _THOUSAND:
+        return str(number)
+    value = float(number)
+    for unit in _UNITS:
+        value /= _THOUSAND
+        if value < _THOUSAND - 0.5:
+            return f"{value:.1f}{unit}" if value < _TEN - 0.05 else f"{value:.0f}{unit}"
+    return "huge"
+
+
+def duration(nanoseconds: int) -> str:
+    """Write a time span in at most six characters: `85µs`, `1.2ms`, `120ms`, `3.4s`, `2m05s`, `3h12m`."""
+    seconds = nanoseconds / 1e9
+    if seconds < 0.0009995:  # noqa: PLR2004 - 999.5 us round to a millisecond
+        return f"{nanoseconds / 1e3:.0f}µs"
+    if seconds < 0.9995:  # noqa: PLR2004 - 999.5 ms round to a second
+        return f"{seconds * 1e3:.1f}ms" if seconds < 0.00995 else f"{seconds * 1e3:.0f}ms"  # noqa: PLR2004 - two digits
+    if seconds < _MINUTE:
+        return f"{seconds:.1f}s"
+    whole = int(seconds)
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}m{whole % _MINUTE:02}s"
+    return f"{whole // _HOUR}h{whole % _HOUR // _MINUTE:02}m" if whole < 100 * _HOUR else f"{whole // _HOUR}h"
+
+
+def clock(at: int) -> str:
+    """Write a time (nanoseconds since the epoch) as `HH:MM:SS` of this host's zone."""
+    return time.strftime("%H:%M:%S", time.localtime(at // 1_000_000_000)) if at else "--:--:--"
+
+
+def clock_ms(at: int) -> str:
+    """Write a time as `HH:MM:SS.mmm`."""
+    return f"{clock(at)}.{at // 1_000_000 % 1000:03}"
+
+
+def moment(at: int) -> str:
+    """Write a time in full: date, microseconds and zone."""
+    if not at:
+        return "unknown"
+    local = time.localtime(at // 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', local)}.{at // 1000 % 1_000_000:06} {time.strftime('%Z', local)}"

@@ -1,0 +1,71 @@
+"""Every key, from the registry and as the user's keymap has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from qtap_tui.actions import ACTIONS, PLACES, key_name
+from qtap_tui.columns import INCOMPLETE, LIVE, PEER
+from qtap_tui.document import Line, SpanDocument
+from qtap_tui.widgets.bars import Bar
+from qtap_tui.widgets.detail import DocumentView
+
+_KEYS = 16
+_SIGNS = (
+    (LIVE, "live: the response is not complete yet"),
+    (INCOMPLETE, "something of it is known to be missing; the details say what"),
+    ("←", "incoming: a process of this host answers"),
+    ("→", "outgoing, within private networks"),
+    ("↗", "outgoing, to the internet"),
+    (PEER, "both ends are on this host; each is a row"),
+)
+
+
+def help_lines(keymap: Mapping[str, str]) -> list[Line]:
+    """Give the lines of the help."""
+    lines: list[Line] = []
+    for place, title in PLACES.items():
+        lines.append((("title", title),))
+        for action in ACTIONS:
+            if action.place == place:
+                keys = " ".join(key_name(key) for key in keymap.get(action.id, action.keys).split(","))
+                lines.append((("key", keys.ljust(_KEYS)), ("text", action.help)))
+        lines.append(())
+    lines.append((("title", "Signs"),))
+    lines += [(("key", sign.ljust(_KEYS)), ("text", meaning)) for sign, meaning in _SIGNS]
+    return lines
+
+
+class HelpScreen(ModalScreen[None]):
+    """Shows the keys until one of `?`, `q` or escape."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,f1,q,escape", "dismiss", "Back")]
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; }
+    HelpScreen Bar { width: 84; max-width: 100%; }
+    HelpScreen DocumentView { width: 84; max-width: 100%; max-height: 90%; padding: 0 1; background: $background; }
+    """
+
+    def __init__(self, keymap: Mapping[str, str]) -> None:
+        super().__init__()
+        self._lines = help_lines(keymap)
+
+    def compose(self) -> ComposeResult:
+        """A title above the lines."""
+        bar = Bar()
+        bar.show((("title", " Keys"), ("dim", "   ? or Esc closes, j and k scroll")))
+        yield bar
+        view = DocumentView(id="help")
+        view.styles.height = min(len(self._lines), max(self.app.size.height - 4, 4))
+        yield view
+
+    def on_mount(self) -> None:
+        """Fill the lines in."""
+        view = self.query_one(DocumentView)
+        view.show(SpanDocument(self._lines, hang=_KEYS), keep_place=False)
+        view.focus()

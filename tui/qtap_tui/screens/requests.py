@@ -1,0 +1,282 @@
+"""The Requests screen: the list, the details, the filter and the status line, kept in step with the log.
+
+Ten times a second (five over SSH) it looks at the log; what has not changed is not painted.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+from textual.screen import Screen
+
+from qtap.model import Transaction
+from qtap_tui.actions import bindings
+from qtap_tui.feed import Feed
+from qtap_tui.screens.confirm import ConfirmScreen
+from qtap_tui.view import View
+from qtap_tui.widgets.bars import KeyFooter, ListHeading
+from qtap_tui.widgets.detail import Detail
+from qtap_tui.widgets.filter_bar import FilterBar
+from qtap_tui.widgets.notice import Notice
+from qtap_tui.widgets.status_line import ListState, Rate, StatusLine
+from qtap_tui.widgets.transaction_list import TransactionList
+
+_LOCAL, _OVER_SSH = 0.1, 0.2
+"""Seconds between two looks at the log."""
+_SLICE = 5_000_000
+"""Nanoseconds a search takes before keys come first."""
+SIDE_BY_SIDE = 120
+"""Least width for list and details beside each other."""
+STACKED = 36
+"""Least height for one above the other, where they do not fit beside each other."""
+_HINT_SECONDS = 8.0
+_PEER_DISTANCE = 4096
+"""Rows around a transaction among which its other end is looked for."""
+HINT = "Enter details · / filter · p pause · ? all keys · q quit"
+
+
+class RequestsScreen(Screen[None]):
+    """Shows what `feed` brings."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("requests")
+    AUTO_FOCUS = "#list"
+    DEFAULT_CSS = """
+    #panes { layout: horizontal; height: 1fr; }
+    #list-pane { width: 1fr; height: 1fr; }
+    #detail { display: none; width: 1fr; }
+    RequestsScreen.-open #detail { display: block; }
+    RequestsScreen.-stacked #panes { layout: vertical; }
+    RequestsScreen.-open.-alone #list-pane { display: none; }
+    RequestsScreen.-list-alone #detail, RequestsScreen.-open.-list-alone #detail { display: none; }
+    RequestsScreen.-open.-list-alone #list-pane { display: block; }
+    """
+
+    def __init__(self, feed: Feed, *, capture_title: str, now: Callable[[], int] = time.time_ns) -> None:
+        super().__init__()
+        self.feed = feed
+        self.view = View(feed.log)
+        self._title = capture_title
+        self._clock = now
+        self._live_clock = True
+        self._rate = Rate()
+        self._hint_until = 0.0
+        self._hint_on = True
+        self._zoomed = False
+
+    def compose(self) -> ComposeResult:
+        """Panes above a notice, the filter, the status line and the footer."""
+        with Container(id="panes"):
+            with Vertical(id="list-pane"):
+                yield ListHeading(id="heading")
+                yield TransactionList(self.view, self._now, id="list")
+            yield Detail(self._peer_of, id="detail")
+        yield Notice(id="notice")
+        yield StatusLine(id="status")
+        yield KeyFooter(id="footer")
+
+    def on_mount(self) -> None:
+        """Begin to look at the log."""
+        self.list = self.query_one(TransactionList)
+        self.detail = self.query_one(Detail)
+        self.tick()
+        over_ssh = "SSH_TTY" in os.environ or "SSH_CONNECTION" in os.environ
+        self.set_interval(_OVER_SSH if over_ssh else _LOCAL, self.tick)
+
+    def tick(self) -> None:
+        """Look at the log and at the engine once."""
+        state = self.feed.state()
+        self._live_clock = state.phase == "live"
+        self.view.poll()
+        self.list.empty_text = self._empty_text(state.phase, state.message)
+        self.list.sync()
+        if self.detail.display:
+            self.detail.sync()
+        self._rate.update(self.view.log.end)
+        self.query_one(StatusLine).update(state, self._list_state(), len(self.view.log), self._rate.value)
+        self._update_notice(state.phase, state.message, state.source)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Arrange the panes for the new size."""
+        self._arrange(event.size.width, event.size.height)
+
+    def on_key(self, _event: events.Key) -> None:
+        """The first key ends the hint."""
+        self._hint_on = False
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """A pane that stands alone is the one with the focus."""
+        self._arrange(self.size.width, self.size.height)
+
+    def on_transaction_list_moved(self) -> None:
+        """Show the details of the row under the cursor, where they are open."""
+        if self._is_open and self.list.selected is not None:
+            self.detail.show(self.list.selected)
+
+    def on_transaction_list_opened(self) -> None:
+        """Open the details."""
+        if self.list.selected is not None:
+            self._set_open(is_open=True)
+            self.detail.show(self.list.selected)
+            self.detail.document_view.focus()
+
+    def on_detail_step(self, event: Detail.Step) -> None:
+        """Go to another row without leaving the details."""
+        self.list.action_move(event.steps)
+
+    def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
+        """Filter as typed."""
+        self.view.filter(event.words)
+        self._search()
+
+    def on_words_left(self) -> None:
+        """Keep the filter."""
+        self.list.focus()
+        if not self.view.words:
+            self._drop_filter()
+
+    def on_words_dropped(self) -> None:
+        """Clear the filter."""
+        self._drop_filter()
+
+    def action_filter(self) -> None:
+        """Open the filter bar."""
+        bars = self.query(FilterBar)
+        bar = bars.first() if bars else FilterBar(id="filter")
+        if not bars:
+            self.mount(bar, before="#status")
+        bar.display = True
+        self.call_after_refresh(bar.take_focus)
+
+    def action_follow(self) -> None:
+        """Follow the newest row, or stop."""
+        self.list.follow(following=not self.list.following)
+        self.tick()
+
+    def action_pause(self) -> None:
+        """Let the list stand still, or go on."""
+        self.view.pause(paused=not self.view.paused)
+        self.tick()
+
+    async def action_clear(self) -> None:
+        """Forget every row, once the user says so."""
+        total = len(self.view.log)
+        if total:
+            self.app.push_screen(ConfirmScreen(f"Forget all {total:,} captured requests?", "Forget"), self._clear)
+
+    def action_zoom(self) -> None:
+        """Give the screen to one pane, or back."""
+        self._zoomed = not self._zoomed
+        self._arrange(self.size.width, self.size.height)
+
+    def action_pane(self) -> None:
+        """Go to the other pane."""
+        if self._is_open:
+            in_detail = self.focused is self.detail.document_view
+            (self.list if in_detail else self.detail.document_view).focus()
+
+    def action_back(self) -> None:
+        """Go back one step, at last out of the program."""
+        if not self._step_back():
+            self.app.exit()
+
+    def action_escape(self) -> None:
+        """Go back one step, within the program."""
+        self._step_back()
+
+    @property
+    def _is_open(self) -> bool:
+        return self.has_class("-open")
+
+    def _now(self) -> int:
+        return self._clock() if self._live_clock else 0
+
+    def _step_back(self) -> bool:
+        if self._is_open:
+            self._set_open(is_open=False)
+            self.list.focus()
+        elif self.view.words or self._filter_shown:
+            self._drop_filter()
+        else:
+            return False
+        return True
+
+    @property
+    def _filter_shown(self) -> bool:
+        return any(bar.display for bar in self.query(FilterBar))
+
+    def _set_open(self, *, is_open: bool) -> None:
+        self._zoomed = self._zoomed and is_open
+        self.set_class(is_open, "-open")
+        self._arrange(self.size.width, self.size.height)
+
+    def _arrange(self, width: int, height: int) -> None:
+        beside, stacked = width >= SIDE_BY_SIDE, width < SIDE_BY_SIDE and height >= STACKED
+        single = self._zoomed or not (beside or stacked)
+        in_list = self.focused is self.query_one(TransactionList)
+        self.set_class(stacked, "-stacked")
+        self.set_class(single and not in_list, "-alone")
+        self.set_class(single and in_list, "-list-alone")
+
+    def _drop_filter(self) -> None:
+        for bar in self.query(FilterBar):
+            bar.empty()
+            bar.display = False
+        self.view.filter(())
+        self.list.focus()
+        self.tick()
+
+    def _search(self) -> None:
+        """Search a slice; keys and other messages come between two slices."""
+        if self.view.search(_SLICE):
+            self.call_later(self._search)
+        self.list.sync()
+
+    def _clear(self, confirmed: bool | None) -> None:
+        if confirmed:
+            self.feed.clear()
+            self.list.follow(following=True)
+            self.tick()
+
+    def _list_state(self) -> ListState:
+        return ListState(
+            len(self.view),
+            bool(self.view.words),
+            self.view.searching,
+            self.list.following,
+            self.view.paused,
+            self.list.new_rows,
+        )
+
+    def _peer_of(self, transaction: Transaction) -> Transaction | None:
+        if not transaction.peer:
+            return None
+        near = max(self.list.cursor, 0)
+        rows = self.view.log.rows(near - _PEER_DISTANCE, near + _PEER_DISTANCE)
+        return next((other for _, other in rows if other.id == transaction.peer), None)
+
+    def _empty_text(self, phase: str, message: str) -> str:
+        if self.view.words:
+            return "searching…" if self.view.searching else "no request matches the filter"
+        waiting = "waiting for the first request"
+        return {"starting": f"starting: {message}" if message else "starting", "live": waiting, "replay": waiting}.get(
+            phase, "no requests"
+        )
+
+    def _update_notice(self, phase: str, message: str, source: str) -> None:
+        notice = self.query_one(Notice)
+        if phase == "failed":
+            notice.show("error", message)
+            return
+        if self._hint_on and len(self.view.log) and not self._hint_until:
+            self._hint_until = time.monotonic() + _HINT_SECONDS
+        if self._hint_until and time.monotonic() > self._hint_until:
+            self._hint_on = False
+        what = self._title or f"HTTP and HTTPS of every process on {source or 'this host'}"
+        notice.show("text", f"{what} · {HINT}" if self._hint_on else "")

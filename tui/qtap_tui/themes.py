@@ -1,0 +1,106 @@
+"""Theme files: one YAML a theme, the file's name is the theme's. Keys are the fields of Textual's `Theme`.
+
+`variables` holds this program's own colours (palette.FALLBACKS) and Textual's; each may be left out. A file with an unknown
+key, a wrong type or a wrong colour is refused with one sentence that names file and key.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from textual.color import Color, ColorParseError
+from textual.theme import Theme
+
+from qtap_tui.palette import FALLBACKS
+
+DEFAULT = "dark"
+WITHOUT_COLOUR = "ansi"
+"""The theme that NO_COLOR asks for: it tells everything by bold, dim and reverse, once colours are taken off."""
+_PACKAGED = Path(__file__).with_name("_data") / "themes"
+_CHECKOUT = Path(__file__).parents[2] / "themes"
+_NUMBERS = frozenset({"luminosity_spread", "text_alpha"})
+_FLAGS = frozenset({"dark", "ansi"})
+_KEYS = frozenset(field.name for field in fields(Theme)) - {"name"}
+
+
+class ThemeError(ValueError):
+    """A theme cannot be used; the text is one sentence with file and key."""
+
+
+def user_folder() -> Path:
+    """Give the folder for the user's own themes (XDG base directory specification)."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "qtap-tui" / "themes"
+
+
+def files() -> dict[str, Path]:
+    """Give every theme file by name; the user's own come before shipped ones of the same name."""
+    shipped = _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
+    return {path.stem: path for folder in (shipped, user_folder()) for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(name: str) -> Theme:
+    """Read the theme called `name`; raises ThemeError."""
+    known = files()
+    if name not in known:
+        raise ThemeError(f"there is no theme {name!r}; there are {', '.join(sorted(known))}, and {user_folder()} for your own")
+    return read(known[name])
+
+
+def read(path: Path) -> Theme:
+    """Read one theme file; raises ThemeError."""
+    import yaml  # noqa: PLC0415  17 ms, and nothing before the first picture but a theme needs it
+
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        raise ThemeError(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ThemeError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ThemeError(f"{path}: is not a mapping of keys to colours")
+    for key, value in content.items():
+        _check(path, key, value)
+    if "primary" not in content:
+        raise ThemeError(f"{path}: primary is missing")
+    theme = Theme(name=path.stem, **content)
+    _check_variables(path, theme)
+    return theme
+
+
+def _check(path: Path, key: object, value: Any) -> None:  # noqa: ANN401 - whatever YAML holds
+    if key not in _KEYS:
+        raise ThemeError(f"{path}: {key!s}: no such key; there are {', '.join(sorted(_KEYS))}")
+    if key in _FLAGS:
+        _expect(path, key, value, bool, "true or false")
+    elif key in _NUMBERS:
+        _expect(path, key, value, (int, float), "a number")
+    elif key == "variables":
+        _expect(path, key, value, dict, "a mapping")
+    else:
+        _check_colour(path, str(key), value)
+
+
+def _expect(path: Path, key: object, value: object, kind: type | tuple[type, ...], words: str) -> None:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ThemeError(f"{path}: {key!s}: {value!r} is not {words}")
+
+
+def _check_variables(path: Path, theme: Theme) -> None:
+    known = FALLBACKS.keys() | theme.to_color_system().generate().keys()
+    for name, value in theme.variables.items():
+        if name not in known:
+            raise ThemeError(f"{path}: variables.{name!s}: no such variable; this program's are {', '.join(FALLBACKS)}")
+        if name in FALLBACKS:
+            _check_colour(path, f"variables.{name}", value)
+        else:
+            _expect(path, f"variables.{name}", value, str, "a text")
+
+
+def _check_colour(path: Path, key: str, value: object) -> None:
+    try:
+        Color.parse(value if isinstance(value, str) else "")
+    except ColorParseError:
+        raise ThemeError(f"{path}: {key}: {value!r} is not a colour such as '#1e90ff', 'red' or 'ansi_red'") from None

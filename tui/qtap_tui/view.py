@@ -1,0 +1,173 @@
+"""What the list shows: all rows of the log, or those that a filter finds.
+
+Rows are known by their absolute number, which never changes; a position counts from the oldest row shown. Only new and live
+rows are looked at again. A search goes from the newest row back in slices, so that what is on screen is right at once and no
+key waits; a filter narrower than the last one looks only at what that one found.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain, islice
+from operator import neg
+
+from qtap.flow.log import TransactionLog
+from qtap.model import Transaction
+
+_CHUNK = 512
+"""Rows between two looks at the clock: about 0.5 ms."""
+_POLL = 8_000_000
+"""Nanoseconds one poll may take; what is left of a burst comes with the next."""
+
+
+class View:
+    """Rows of `log` that match every one of `words`."""
+
+    def __init__(self, log: TransactionLog) -> None:
+        self.log = log
+        self.words: tuple[str, ...] = ()
+        self.first = log.first
+        """Number of the oldest row held, at the last poll."""
+        self.end = log.first
+        """One more than the number of the newest row seen."""
+        self.paused = False
+        self._stop = 0
+        self._live: dict[int, int] = {}
+        self._found: array[int] = array("Q")
+        self._older: list[int] = []
+        """What a search has found so far, newest first; all of it older than `_found`."""
+        self._search: Iterator[int] | None = None
+        self._late: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._older) + len(self._found) if self.words else self.end - self.first
+
+    @property
+    def searching(self) -> bool:
+        """Whether `search` has more to do."""
+        return self._search is not None
+
+    @property
+    def held_back(self) -> int:
+        """Rows that arrived during the pause."""
+        return self.log.end - self.end if self.paused else 0
+
+    def number(self, position: int) -> int:
+        """Give the row number at `position`."""
+        if not self.words:
+            return self.first + position
+        older = len(self._older)
+        return self._older[older - 1 - position] if position < older else self._found[position - older]
+
+    def position(self, number: int) -> int:
+        """Give the position of the row `number`, or of the next newer one shown."""
+        if not self.words:
+            return min(max(number, self.first), self.end) - self.first
+        if self._older and number <= self._older[0]:
+            return len(self._older) - bisect_left(self._older, -number + 1, key=neg)
+        return len(self._older) + bisect_left(self._found, number)
+
+    def pause(self, *, paused: bool) -> None:
+        """Let no new row in, or let all in again."""
+        self.paused = paused
+        self._stop = self.log.end
+
+    def poll(self) -> None:
+        """Take new rows in and look again at those that were live."""
+        log, deadline = self.log, time.perf_counter_ns() + _POLL
+        self.first = log.first
+        stop = min(self._stop, log.end) if self.paused else log.end
+        self.end = max(self.end, self.first)
+        while self.end < stop and time.perf_counter_ns() < deadline:
+            self._take(self.end, min(self.end + _CHUNK, stop))
+        self._look_at_live()
+        self._forget_evicted()
+
+    def filter(self, words: tuple[str, ...]) -> None:
+        """Show only rows in which every one of `words`, lower-case, occurs; none shows everything."""
+        if words == self.words:
+            return
+        rest: Iterator[int] = iter(range(self.end - 1, self.first - 1, -1))
+        if self.words and all(any(old in new for new in words) for old in self.words):
+            rest = chain([*reversed(self._found), *self._older], self._search or ())
+        self._found, self._older, self._late = array("Q"), [], []
+        self.words = words
+        self._search = rest if words else None
+
+    def search(self, budget: int) -> bool:
+        """Go on searching for `budget` nanoseconds; give whether there is more to do."""
+        search, words, get = self._search, self.words, self.log.get
+        if search is None:
+            return False
+        deadline = time.perf_counter_ns() + budget
+        while chunk := list(islice(search, _CHUNK)):
+            for number in chunk:
+                transaction = get(number)
+                if transaction is not None and matches(transaction, words):
+                    self._older.append(number)
+            if time.perf_counter_ns() > deadline:
+                return True
+        self._merge()
+        return False
+
+    def _take(self, start: int, stop: int) -> None:
+        words, live, found = self.words, self._live, self._found
+        for number, transaction in self.log.rows(start, stop):
+            if not transaction.finished:
+                live[number] = transaction.status
+            if words and matches(transaction, words):
+                found.append(number)
+        self.end = stop
+
+    def _look_at_live(self) -> None:
+        """A status or a host may have come late: what did not match may match now. What is shown stays shown."""
+        for number, status in list(self._live.items()):
+            transaction = self.log.get(number)
+            if transaction is None or transaction.finished:
+                del self._live[number]
+            elif transaction.status == status:
+                continue
+            else:
+                self._live[number] = transaction.status
+            if transaction is not None and self.words and matches(transaction, self.words):
+                self._add(number)
+
+    def _add(self, number: int) -> None:
+        if self._search is not None:
+            self._late.append(number)
+            return
+        at = bisect_left(self._found, number)
+        if at == len(self._found) or self._found[at] != number:
+            self._found.insert(at, number)
+
+    def _merge(self) -> None:
+        self._search = None
+        self._older.reverse()
+        self._found = array("Q", self._older) + self._found
+        self._older = []
+        late, self._late = self._late, []
+        for number in late:
+            self._add(number)
+
+    def _forget_evicted(self) -> None:
+        while self._older and self._older[-1] < self.first:
+            self._older.pop()
+        if self._found and self._found[0] < self.first:
+            del self._found[: bisect_left(self._found, self.first)]
+
+
+def matches(transaction: Transaction, words: tuple[str, ...]) -> bool:
+    """Whether each of `words` occurs in method, host, target, status, process or pid, in any letter case."""
+    process = transaction.connection.process
+    name = _process(process.exe, process.comm, process.pid)
+    line = f"{transaction.method} {transaction.host} {transaction.target} {transaction.status or ''} {name}".lower()
+    return all(word in line for word in words)
+
+
+@lru_cache(maxsize=4096)
+def _process(exe: str, comm: str, pid: int) -> str:
+    return f"{exe.rpartition('/')[2] or comm} {pid}"

@@ -1,0 +1,218 @@
+"""The list of transactions.
+
+It looks at its view at every tick and compares what each visible line should show with what it shows: only lines that differ
+are painted. Where the list stands is remembered by row number, so rows that leave or arrive elsewhere never move what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+
+from qtap.model import Transaction
+from qtap_tui import columns
+from qtap_tui.actions import bindings
+from qtap_tui.view import View
+from qtap_tui.widgets.lines import Lines
+
+_CURSOR, _NO_CURSOR = ("accent", "▌"), ("text", " ")
+Shown = tuple[object, ...]
+"""Everything that a line's looks depend on."""
+
+
+class TransactionList(Lines):
+    """The rows of `view`, with a cursor; follows the newest row until the user moves up."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("list")
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+    class Opened(Message):
+        """The user wants to see the row under the cursor."""
+
+    def __init__(self, view: View, now: Callable[[], int], *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
+        super().__init__(id=id)
+        self.view = view
+        self.cursor = -1
+        """Number of the row under the cursor; -1 while there is none."""
+        self.following = True
+        self.empty_text = ""
+        """What to say while there is no row."""
+        self._now = now
+        self._anchor = 0
+        self._seen = 0
+        self._shown: list[Shown] = []
+        self._strips: dict[Shown, Strip] = {}
+
+    @property
+    def line_count(self) -> int:
+        """Rows of the view."""
+        return len(self.view)
+
+    @property
+    def new_rows(self) -> int:
+        """Rows that arrived since the list stopped following."""
+        if self.following and not self.view.paused:
+            return 0
+        seen = 0 if self.following else len(self.view) - self.view.position(self._seen + 1)
+        return seen + self.view.held_back
+
+    @property
+    def selected(self) -> Transaction | None:
+        """The transaction under the cursor, unless it left the log."""
+        return self.view.log.get(self.cursor) if self.cursor >= 0 else None
+
+    def follow(self, *, following: bool) -> None:
+        """Begin or stop following the newest row."""
+        self.following = following
+        self._seen = self.view.end - 1
+        self.sync()
+
+    def sync(self) -> None:
+        """Look at the view again and repaint the lines that differ."""
+        count = len(self.view)
+        if self.following:
+            self.top = self.last_top
+            self.cursor = self.view.number(count - 1) if count else -1
+        else:
+            self.top = min(self.view.position(self._anchor), self.last_top)
+            self._keep_cursor(count)
+        self._anchor = self.view.number(self.top) if count else 0
+        before, self._shown = self._shown, self._look(count)
+        self._refresh_changed(before)
+
+    def go(self, position: int) -> None:
+        """Put the cursor on the row at `position`, as far as there are rows, and show it."""
+        count = len(self.view)
+        if not count:
+            return
+        position = max(0, min(position, count - 1))
+        self.cursor = self.view.number(position)
+        self.top = max(min(self.top, position), position - self.height + 1, 0)
+        self._leave_tail()
+        self.post_message(self.Moved())
+
+    def line(self, y: int, width: int) -> Strip:
+        """Paint one row."""
+        if y >= len(self._shown):
+            return self._paint_empty(y, width)
+        key = (*self._shown[y], width)
+        strip = self._strips.get(key)
+        if strip is None:
+            if len(self._strips) > 4 * self.height:
+                self._strips.clear()
+            strip = self._strips[key] = self._paint_row(y, width)
+        return strip
+
+    def scroll_lines(self, top: int) -> None:
+        """Scroll without the cursor; up stops following, to the end does not begin it."""
+        top = max(0, min(top, self.last_top))
+        if top != self.top:
+            self.top = top
+            self._leave_tail()
+
+    def notify_style_update(self) -> None:
+        """Textual says that the theme or a style changed."""
+        self._strips.clear()
+        super().notify_style_update()
+
+    def on_resize(self) -> None:
+        """Show more or fewer rows."""
+        self.sync()
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse is; open at the second click."""
+        if event.x < self.size.width - 1 and event.y < len(self._shown):
+            self.go(self.top + event.y)
+            if event.chain > 1:
+                self.action_open()
+
+    def action_move(self, lines: int) -> None:
+        """Move the cursor."""
+        self.go(self.view.position(self.cursor) + lines)
+
+    def action_first(self) -> None:
+        """Go to the oldest row."""
+        self.go(0)
+
+    def action_last(self) -> None:
+        """Go to the newest row and follow."""
+        self.follow(following=True)
+
+    def action_open(self) -> None:
+        """Stay at this row and show its details."""
+        if self.selected is not None:
+            self._leave_tail()
+            self.post_message(self.Opened())
+
+    def _leave_tail(self) -> None:
+        if self.following:
+            self.following = False
+            self._seen = self.view.end - 1
+        self._anchor = self.view.number(self.top)
+        self.sync()
+
+    def _keep_cursor(self, count: int) -> None:
+        """Let the cursor stay on its row, or go to the next one when that left the view."""
+        if not count:
+            self.cursor = -1
+            return
+        self.cursor = self.view.number(min(self.view.position(self.cursor), count - 1))
+
+    def _look(self, count: int) -> list[Shown]:
+        now, get, thumb = self._now(), self.view.log.get, self.thumb()
+        shown: list[Shown] = []
+        for y in range(min(self.height, count - self.top)):
+            number = self.view.number(self.top + y)
+            transaction = get(number)
+            looks = _looks(transaction, now) if transaction is not None else ()
+            shown.append((number, number == self.cursor, y in thumb, *looks))
+        return shown
+
+    def _refresh_changed(self, before: list[Shown]) -> None:
+        after = self._shown
+        if len(before) != len(after):
+            self.refresh()
+            return
+        regions = [Region(0, y, self.size.width, 1) for y, shown in enumerate(after) if shown != before[y]]
+        if len(regions) > self.height // 2:
+            self.refresh()
+        elif regions:
+            self.refresh(*regions)
+
+    def _paint_row(self, y: int, width: int) -> Strip:
+        number, under_cursor, *_ = self._shown[y]
+        assert isinstance(number, int)
+        transaction = self.view.log.get(number)
+        ground = "cursor" if under_cursor else "background"
+        if transaction is None:
+            return self.paint([("dim", "  no longer in memory")], width, ground)
+        cells = columns.row(transaction, width - 1, self._now())
+        return self.paint([_CURSOR if under_cursor else _NO_CURSOR, *cells], width, ground)
+
+    def _paint_empty(self, y: int, width: int) -> Strip:
+        text = self.empty_text if y == 1 and not self._shown else ""
+        return self.paint([("dim", f"  {text}")], width)
+
+
+def _looks(transaction: Transaction, now: int) -> Shown:
+    request, response = transaction.request, transaction.response
+    return (
+        transaction.status,
+        transaction.finished,
+        transaction.incomplete,
+        transaction.peer,
+        transaction.host,
+        request.wire_size,
+        response.wire_size,
+        request.last_at,
+        response.last_at,
+        columns.waited(transaction, now),
+    )
