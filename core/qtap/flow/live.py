@@ -48,7 +48,6 @@ class LiveSource:
         self, options: LiveOptions, on_ready: Callable[[int, list[str]], None], on_failed: Callable[[str], None]
     ) -> None:
         self.processes = ProcessTable(self._container_named)
-        self.losses: dict[str, int] = {}
         self._options = options
         self._on_ready = on_ready
         self._on_failed = on_failed
@@ -81,6 +80,7 @@ class LiveSource:
                 self._stopping.wait(_POLL)
             self._round()
             self._table.stop()
+            self._count_losses()
         finally:
             self._prober.stop()
             self._engine.close()
@@ -103,7 +103,7 @@ class LiveSource:
                 self._engine.allow(pid, allowed=True)
 
     def _attach(self) -> None:
-        self._counted = dict.fromkeys(records.COUNTERS, 0)
+        self._counted = dict.fromkeys([*records.COUNTERS, "evicted"], 0)
         self._counted_at = time.time_ns()
         self._offset = self._counted_at - time.monotonic_ns()
         self._next_count = time.monotonic() + 1
@@ -154,14 +154,13 @@ class LiveSource:
             self._engine.allow(process.pid, allowed=True)
 
     def _count_losses(self) -> None:
-        counted, now = self._engine.counters(), time.time_ns()
+        counted, now = {**self._engine.counters(), "evicted": self._table.evicted}, time.time_ns()
         lost = {
             "ring": counted["ring_full"] - self._counted["ring_full"],
-            "reader": counted["no_slot"] - self._counted["no_slot"],
+            "reader": sum(counted[name] - self._counted[name] for name in ("no_slot", "unreadable", "evicted")),
         }
         for where, count in lost.items():
             if count:
-                self.losses[where] = self.losses.get(where, 0) + count
                 self._sink.lost(Loss(where, count, self._counted_at, now))
         self._counted, self._counted_at = counted, now
 
