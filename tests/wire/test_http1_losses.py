@@ -105,6 +105,16 @@ def test_a_small_hole_behind_which_is_no_head_may_have_hit_one() -> None:
     ]
 
 
+def test_a_small_hole_within_a_head_loses_it() -> None:
+    talk = Conversation().client(get("/a")).server(CHUNKED).server(b"2\r\nab\r\n").client(get("/b"))
+    talk.server_loses(5).server(OK[:20]).server_loses(len(OK) - 20)
+    assert talk.server(OK).seen() == [
+        "GET /a > 200 ab (response_body_lost)",
+        "GET /b > ? (response_lost)",
+        "? > 200 ok (request_lost)",
+    ]
+
+
 def test_a_hole_of_unknown_size_in_a_body_ends_it_at_the_next_head() -> None:
     talk = Conversation().client(get("/a")).server(answer(b"ab", 10)).server_loses(-1).server(b"z")
     assert talk.client(get("/b")).server(OK).seen() == ["GET /a > 200 ab (response_body_lost)", "GET /b > 200 ok"]
@@ -129,6 +139,11 @@ def test_a_response_of_which_the_middle_of_the_head_is_lost() -> None:
 def test_a_request_whose_head_is_lost_leaves_its_response_alone() -> None:
     talk = Conversation().client_loses(40).client(b"body").server(OK).client(get("/b")).server(OK)
     assert talk.seen() == ["? > 200 ok (request_lost)", "GET /b > 200 ok"]
+
+
+def test_a_response_to_a_lost_head_request_takes_nothing_of_the_next_response() -> None:
+    talk = Conversation().client_loses(30).client(b"x").server(HEAD_OF_FIVE).client(get("/b")).server(b"HTT", OK[3:])
+    assert talk.seen() == ["? > 200 (request_lost, response_body_unfinished)", "GET /b > 200 ok"]
 
 
 def test_a_request_of_which_the_middle_of_the_head_is_lost() -> None:

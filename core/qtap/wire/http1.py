@@ -31,8 +31,8 @@ class Observer:
         self.opaque = False
         """The connection is a tunnel or speaks another protocol; nothing more is read."""
         self._pairing = Pairing(listener, from_start=from_start)
-        self._requests = Requests(connection, self._pairing, body_limit, self._turn_opaque, from_start=from_start)
         self._responses = Responses(connection, self._pairing, body_limit, self._turn_opaque, from_start=from_start)
+        self._requests = Requests(connection, self._pairing, self._responses, body_limit, from_start=from_start)
 
     @property
     def idle(self) -> bool:

@@ -43,9 +43,9 @@ class Pairing:
         "_from_start",
         "_given_up",
         "_listener",
-        "_pipelined",
         "_requests_known",
         "_unpairable",
+        "pipelined",
         "receiving",
         "sending",
         "waiting",
@@ -64,7 +64,8 @@ class Pairing:
         """`sending`, when its response will not be known."""
         self._requests_known = False
         """A request was seen or is known to be lost."""
-        self._pipelined = False
+        self.pipelined = False
+        """A request was seen to be sent before the response to an earlier one."""
         self._unpairable = False
         self._doubtful = False
         """Bytes that could not be told apart came from the server while requests waited."""
@@ -111,7 +112,7 @@ class Pairing:
             return None
         waiting.popleft()
         if waiting and waiting[-1] is not None:
-            self._pipelined = True
+            self.pipelined = True
         self.receiving = transaction
         return transaction
 
@@ -135,7 +136,7 @@ class Pairing:
 
     def responses_lost(self) -> None:
         """Response heads may have passed unseen: give up every waiting request."""
-        if self._pipelined and self.waiting:
+        if self.pipelined and self.waiting:
             self._unpairable = True
         self.give_up("response_lost")
 
@@ -162,8 +163,8 @@ class Pairing:
         """Draw what follows from a request coming while the queue is not empty."""
         waiting = self.waiting
         if not alone and waiting[-1] is not None:
-            self._pipelined = True
-        if waiting[0] is None and len(waiting) == 1 and not self._pipelined:
+            self.pipelined = True
+        if waiting[0] is None and len(waiting) == 1 and not self.pipelined:
             waiting.clear()
         elif self._doubtful or len(waiting) >= _MOST_WAITING:
             self.responses_lost()

@@ -16,17 +16,118 @@ _SWITCHING_PROTOCOLS: Final = 101
 _WITHOUT_BODY: Final = (204, 304)
 
 
-class Requests(Stream):
-    """What the client sends."""
+class Responses(Stream):
+    """What the server sends."""
 
     __slots__ = ("_connection", "_pairing")
 
     def __init__(
         self, connection: Connection, pairing: Pairing, limit: int, turn_opaque: Callable[[], None], *, from_start: bool
     ) -> None:
-        super().__init__(Body("request", limit), turn_opaque, from_start=from_start)
+        super().__init__(Body("response", limit), turn_opaque, from_start=from_start)
         self._connection = connection
         self._pairing = pairing
+
+    def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:  # noqa: ARG002
+        """Find the request that this response answers; turn opaque at 101 and at 2xx to CONNECT (RFC 9110 section 9.3.6)."""
+        status = syntax.status_of(head)
+        if status < 0:
+            return False
+        if self.body.state:
+            self.cut_short()
+        if 100 <= status < 200 and status != _SWITCHING_PROTOCOLS:  # noqa: PLR2004 - RFC 9110 section 15.2
+            self._pairing.informational(head)
+            return True
+        transaction = self._open(status, head, first_at, at)
+        tunnel = status == _SWITCHING_PROTOCOLS or (transaction.method == "CONNECT" and 200 <= status < 300)  # noqa: PLR2004
+        self.body.start(transaction, transaction.response, 0 if tunnel else self._length(transaction, head))
+        if tunnel:
+            transaction.opaque = True
+        if not self.body.state:
+            self.ended()
+        if tunnel:
+            self.turn_opaque()
+        return True
+
+    def _open(self, status: int, head: bytes, first_at: int, at: int) -> Transaction:
+        transaction = self._pairing.response_began()
+        known = transaction is not None
+        if transaction is None:
+            transaction = Transaction(id=new_xid(first_at), connection=self._connection)
+        response = transaction.response
+        response.first_at, response.last_at = first_at, at
+        response.wire_size = len(head)
+        response.head = head
+        transaction.status = status
+        if not known:
+            self._pairing.orphan_began(transaction)
+        return transaction
+
+    def _length(self, transaction: Transaction, head: bytes) -> int:
+        # RFC 9112 section 6.3 items 1 and 8.
+        if transaction.status in _WITHOUT_BODY or transaction.method == "HEAD":
+            return 0
+        length = syntax.framing(head.lower())
+        return syntax.UNTIL_CLOSE if length == syntax.NO_FRAMING else length
+
+    def asked_again(self) -> None:
+        """A client that asks again has the whole response: so one with unknown request ends, whatever its framing promises."""
+        transaction = self._pairing.receiving
+        if transaction is not None and not transaction.request.head and not self._pairing.pipelined:
+            self.cut_short()
+
+    def ended(self) -> None:
+        """Tell the pairing."""
+        assert self.body.transaction is not None
+        self._pairing.response_ended(self.body.transaction)
+
+    def unrecognized(self) -> None:
+        """What it is shows in what the client sends."""
+
+    def heads_lost(self) -> None:
+        """Make the pairing give up what waits."""
+        self._pairing.responses_lost()
+
+    def passed_by(self) -> None:
+        """A response may have been among it."""
+        self._pairing.responses_blurred()
+
+    def overtaken(self, data: bytes) -> bool:
+        """A further request waits for its response; or the request is unknown, and might have been a HEAD."""
+        transaction, waiting = self.body.transaction, bool(self._pairing.waiting)
+        assert transaction is not None
+        orphan = not transaction.request.head
+        if orphan and not self.body.message.body_size and self.may_begin(data):
+            return True
+        return (waiting or orphan or self.body.expects_line) and self.starts(data)
+
+    def starts(self, data: bytes, *, ordinary: bool = True) -> bool:  # noqa: ARG002
+        """Tell whether `data` starts with a status line."""
+        return syntax.starts_response(data)
+
+    def may_begin(self, data: bytes | bytearray) -> bool:
+        """Tell whether `data` can be the beginning of a status line."""
+        return syntax.may_begin_response(data)
+
+    def begins(self, data: bytes) -> bool:
+        """Tell whether `data` begins with the name of the protocol."""
+        return data.startswith(b"HTTP/")
+
+    def may_go_on(self, kept: bytearray) -> bool:  # noqa: ARG002 - whatever is kept begins with the protocol's name
+        """Always: bodies rarely begin like a status line."""
+        return True
+
+
+class Requests(Stream):
+    """What the client sends."""
+
+    __slots__ = ("_connection", "_pairing", "_responses")
+
+    def __init__(self, connection: Connection, pairing: Pairing, responses: Responses, limit: int, *, from_start: bool) -> None:
+        super().__init__(Body("request", limit), responses.turn_opaque, from_start=from_start)
+        self._connection = connection
+        self._pairing = pairing
+        self._responses = responses
 
     def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:
         """Open a transaction, or turn opaque at the HTTP/2 preface (RFC 9113 section 3.4)."""
@@ -35,10 +136,11 @@ class Requests(Stream):
             return False
         method, target, version = line
         if method == "PRI" and version == b"HTTP/2.0":
-            self._turn_opaque()
+            self.turn_opaque()
             return True
         if self.body.state:
             self.cut_short()
+        self._responses.asked_again()
         lowered = head.lower()
         request = Message(head=head, wire_size=len(head), first_at=first_at, last_at=at)
         transaction = Transaction(
@@ -71,12 +173,14 @@ class Requests(Stream):
 
     def unrecognized(self) -> None:
         """Another protocol, or HTTP/0.9, whose request line has no version and whose response no head."""
-        self._turn_opaque()
+        self.turn_opaque()
 
-    def may_be_overtaken(self) -> bool:
+    def overtaken(self, data: bytes) -> bool:
         """A client that has its whole response and sends a request has given up the old body."""
         transaction = self.body.transaction
-        return transaction is not None and bool(transaction.response.head) and self._pairing.receiving is not transaction
+        assert transaction is not None
+        answered = bool(transaction.response.head) and self._pairing.receiving is not transaction
+        return (answered or self.body.expects_line) and self.starts(data)
 
     def starts(self, data: bytes, *, ordinary: bool = True) -> bool:
         """Tell whether `data` starts with a request line."""
@@ -93,95 +197,3 @@ class Requests(Stream):
     def may_go_on(self, kept: bytearray) -> bool:
         """Tell whether `kept` begins with a well-known method, or is the beginning of one."""
         return syntax.may_begin_known_request(kept)
-
-
-class Responses(Stream):
-    """What the server sends."""
-
-    __slots__ = ("_connection", "_pairing")
-
-    def __init__(
-        self, connection: Connection, pairing: Pairing, limit: int, turn_opaque: Callable[[], None], *, from_start: bool
-    ) -> None:
-        super().__init__(Body("response", limit), turn_opaque, from_start=from_start)
-        self._connection = connection
-        self._pairing = pairing
-
-    def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:  # noqa: ARG002
-        """Find the request that this response answers; turn opaque at 101 and at 2xx to CONNECT (RFC 9110 section 9.3.6)."""
-        status = syntax.status_of(head)
-        if status < 0:
-            return False
-        if self.body.state:
-            self.cut_short()
-        if 100 <= status < 200 and status != _SWITCHING_PROTOCOLS:  # noqa: PLR2004 - RFC 9110 section 15.2
-            self._pairing.informational(head)
-            return True
-        transaction = self._open(status, head, first_at, at)
-        tunnel = status == _SWITCHING_PROTOCOLS or (transaction.method == "CONNECT" and 200 <= status < 300)  # noqa: PLR2004
-        self.body.start(transaction, transaction.response, 0 if tunnel else self._length(transaction, head))
-        if tunnel:
-            transaction.opaque = True
-        if not self.body.state:
-            self.ended()
-        if tunnel:
-            self._turn_opaque()
-        return True
-
-    def _open(self, status: int, head: bytes, first_at: int, at: int) -> Transaction:
-        transaction = self._pairing.response_began()
-        known = transaction is not None
-        if transaction is None:
-            transaction = Transaction(id=new_xid(first_at), connection=self._connection)
-        response = transaction.response
-        response.first_at, response.last_at = first_at, at
-        response.wire_size = len(head)
-        response.head = head
-        transaction.status = status
-        if not known:
-            self._pairing.orphan_began(transaction)
-        return transaction
-
-    def _length(self, transaction: Transaction, head: bytes) -> int:
-        # RFC 9112 section 6.3 items 1 and 8.
-        if transaction.status in _WITHOUT_BODY or transaction.method == "HEAD":
-            return 0
-        length = syntax.framing(head.lower())
-        return syntax.UNTIL_CLOSE if length == syntax.NO_FRAMING else length
-
-    def ended(self) -> None:
-        """Tell the pairing."""
-        assert self.body.transaction is not None
-        self._pairing.response_ended(self.body.transaction)
-
-    def unrecognized(self) -> None:
-        """What it is shows in what the client sends."""
-
-    def heads_lost(self) -> None:
-        """Make the pairing give up what waits."""
-        self._pairing.responses_lost()
-
-    def passed_by(self) -> None:
-        """A response may have been among it."""
-        self._pairing.responses_blurred()
-
-    def may_be_overtaken(self) -> bool:
-        """A further request waits; or the request is unknown, and might have been a HEAD."""
-        transaction = self.body.transaction
-        return bool(self._pairing.waiting) or (transaction is not None and not transaction.request.head)
-
-    def starts(self, data: bytes, *, ordinary: bool = True) -> bool:  # noqa: ARG002
-        """Tell whether `data` starts with a status line."""
-        return syntax.starts_response(data)
-
-    def may_begin(self, data: bytes | bytearray) -> bool:
-        """Tell whether `data` can be the beginning of a status line."""
-        return syntax.may_begin_response(data)
-
-    def begins(self, data: bytes) -> bool:
-        """Tell whether `data` begins with the name of the protocol."""
-        return data.startswith(b"HTTP/")
-
-    def may_go_on(self, kept: bytearray) -> bool:  # noqa: ARG002 - whatever is kept begins with the protocol's name
-        """Always: bodies rarely begin like a status line."""
-        return True

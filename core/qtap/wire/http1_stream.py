@@ -25,24 +25,27 @@ class Stream(ABC):
     """Reads one direction; what a head looks like and means is for the subclass."""
 
     __slots__ = (
+        "_alone",
         "_blank_so_far",
         "_buffer",
         "_first_at",
         "_in_step",
         "_line_seen",
         "_small_gap",
-        "_turn_opaque",
         "_untouched",
         "body",
         "done",
+        "turn_opaque",
     )
 
     def __init__(self, body: Body, turn_opaque: Callable[[], None], *, from_start: bool) -> None:
         self.body = body
         self.done = False
         """Nothing more is read."""
-        self._turn_opaque = turn_opaque
+        self.turn_opaque = turn_opaque
         self._in_step = from_start
+        self._alone = True
+        """No other message stands before the next head, or before the one in the buffer, in its call."""
         self._untouched = from_start
         """Nothing has been recognized or lost since the connection began."""
         self._small_gap = False
@@ -74,8 +77,8 @@ class Stream(ABC):
         """Bytes passed that could not be told apart."""
 
     @abstractmethod
-    def may_be_overtaken(self) -> bool:
-        """Tell whether the peer behaves as if the open message were over, so that a head inside its body is the next one."""
+    def overtaken(self, data: bytes) -> bool:
+        """Tell whether `data`, a call of its own inside the open message's body, is the next message instead."""
 
     @abstractmethod
     def unrecognized(self) -> None:
@@ -107,12 +110,13 @@ class Stream(ABC):
         body = self.body
         if self._buffer:
             data = self._resume(data, at, boundary)
-        elif not boundary:
-            if not self._in_step and not self._blank_so_far:
-                self._pass_by(data, at)
-                return
-        elif body.state > ADRIFT and self._overtaken(data):
-            self.cut_short()
+        elif boundary:
+            self._alone = True
+            if body.state > ADRIFT and self.overtaken(data):
+                self.cut_short()
+        elif not self._in_step and not self._blank_so_far:
+            self._pass_by(data, at)
+            return
         if not self._in_step:
             self._blank_so_far = bool(data) and not data.strip(b"\r\n")
         pos, size = 0, len(data)
@@ -123,7 +127,8 @@ class Stream(ABC):
         """Go on after `size` lost bytes (below 0: unknown how many)."""
         was_open = self.body.state != OVER
         behind = self.body.lose(size, at) if was_open else size
-        self._small_gap = self.body.state == ADRIFT and 0 < behind < _SMALLEST_HEAD
+        between_messages = self.body.state == ADRIFT and not self._buffer and not self._small_gap
+        self._small_gap = between_messages and 0 < behind < _SMALLEST_HEAD
         self._go_on_behind(behind, was_open=was_open)
 
     def skip(self, size: int, at: int, *, ends_chunked: bool) -> None:
@@ -159,6 +164,7 @@ class Stream(ABC):
     def _read_body(self, data: bytes, pos: int, at: int) -> int:
         body = self.body
         pos = body.read(data, pos, at)
+        self._alone = False
         if not body.state:
             self.ended()
         elif body.state == ADRIFT:
@@ -173,12 +179,10 @@ class Stream(ABC):
         if end < 0:
             return self._hold(data, pos, at)
         first_at, self._first_at = self._first_at or at, 0
-        if end - pos > MAX_HEAD or not self.begin(
-            data[pos:end], first_at, at, ordinary=not self._in_step, alone=not pos or not data[:pos].strip()
-        ):
+        if end - pos > MAX_HEAD or not self.begin(data[pos:end], first_at, at, ordinary=not self._in_step, alone=self._alone):
             return self._reject(data, pos, at)
         self._in_step = True
-        self._small_gap = self._untouched = False
+        self._alone = self._small_gap = self._untouched = False
         return end
 
     def _hold(self, data: bytes, pos: int, at: int) -> int:
@@ -195,6 +199,7 @@ class Stream(ABC):
         kept = self._buffer
         if boundary and self.begins(data) and (not self._in_step or self.starts(data)):
             self._drop_buffer(at)
+            self._alone = True
             return data
         if boundary and not self._in_step and not self.may_go_on(kept):
             self._reject(bytes(kept) + data, 0, at)
@@ -264,6 +269,3 @@ class Stream(ABC):
         self._buffer.clear()
         self._line_seen = False
         self._first_at = 0
-
-    def _overtaken(self, data: bytes) -> bool:
-        return (self.body.expects_line or self.may_be_overtaken()) and self.starts(data)

@@ -16,6 +16,7 @@ UNTIL_CLOSE: Final = -3
 """Transfer codings of which the last is not chunked (RFC 9112 section 6.3 item 4)."""
 
 _COLON = 58
+_FIRST_WINDOW = 2048
 _MOST_DIGITS = 19
 _MAX_LENGTH: Final = 1_000_000_000_000_000_000
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -31,7 +32,7 @@ _content_length = re.compile(rb"\ncontent-length[ \t]*:(?:[ \t]|\r?\n[ \t])*(\d+
 _transfer_encoding = re.compile(rb"\ntransfer-encoding[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)")
 _host = re.compile(rb"\nhost[ \t]+:([^\n]*)")
 # RFC 9112 section 7.1; extensions are skipped, blanks around the size and a lone LF are common.
-_chunk_size = re.compile(rb"[ \t]*0*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+_chunk_size = re.compile(rb"[ \t]*(?=[0-9A-Fa-f])0*+([0-9A-Fa-f]{0,15}+)[ \t]*+(?:;[^\n]*)?\r?\n")
 
 _KNOWN = {
     name.encode(): name
@@ -44,12 +45,21 @@ _KNOWN_BEGINNINGS = frozenset(name[:size] for name in _KNOWN for size in range(1
 
 
 def end_of_head(data: bytes | bytearray, start: int) -> int:
-    """Give the position after the empty line that ends a head, lines ending in LF or CRLF; -1 when there is none."""
-    crlf = data.find(b"\n\r\n", start)
-    lf = data.find(b"\n\n", start, crlf + 1 if crlf >= 0 else len(data))
-    if lf >= 0:
-        return lf + 2
-    return crlf + 3 if crlf >= 0 else -1
+    """Give the position after the empty line that ends a head, lines ending in LF or CRLF; -1 when there is none.
+
+    Looks at growing windows, so that many small heads in one call cost no more than their own length each.
+    """
+    at, stop = start, start + _FIRST_WINDOW
+    while True:
+        crlf = data.find(b"\n\r\n", at, stop)
+        lf = data.find(b"\n\n", at, stop if crlf < 0 else crlf + 1)
+        if lf >= 0:
+            return lf + 2
+        if crlf >= 0:
+            return crlf + 3
+        if stop >= len(data):
+            return -1
+        at, stop = stop - 2, stop + (stop - start)
 
 
 def request_line(head: bytes, *, ordinary: bool = False) -> tuple[str, str, bytes] | None:
@@ -158,4 +168,4 @@ def host_of(head: bytes, lowered: bytes, method: str, target: str) -> str:
 def chunk_size(data: bytes, pos: int) -> tuple[int, int] | None:
     """Give the size that a chunk's first line at `pos` announces and the position after its LF, or None when it is none."""
     match = _chunk_size.match(data, pos)
-    return (int(match[1], 16), match.end()) if match else None
+    return (int(match[1] or b"0", 16), match.end()) if match else None
