@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from qtap.captures.format import CaptureError, Header
+from qtap.captures.format import Header
 from qtap.captures.reader import CaptureReader
 from qtap.captures.replay import ReplaySource
 from qtap.captures.writer import Recorder
@@ -34,6 +34,10 @@ log = logging.getLogger("qtap")
 
 class CannotCaptureError(Exception):
     """This host cannot capture; the text is one sentence with its remedy."""
+
+
+class UsageError(Exception):
+    """The options contradict each other or name something unusable; the text is one sentence."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -196,10 +200,19 @@ def run_headless(options: Options) -> int:
 
 def run_screen(options: Options) -> int:
     """Run the screen; the engine starts beside it. Give the exit status."""
-    from qtap_tui.app import run  # the one place where the engine's command reaches for the screen
+    # the one place where the engine's command reaches for the screen
+    from qtap_tui import themes
+    from qtap_tui.app import run
 
     if options.record == "-":
-        raise CaptureError("--record - needs --no-ui: the screen and the capture cannot share standard output")
+        raise UsageError("--record - needs --no-ui: the screen and the capture cannot share standard output")
     sys.setswitchinterval(_SWITCH_INTERVAL)
     session = Session(options, lines=False)
-    return run(session, theme=options.theme)
+    session.start()
+    try:
+        status = run(session, theme=options.theme)
+    except themes.ThemeError as error:
+        raise UsageError(str(error)) from None
+    finally:
+        session.stop()
+    return session.status or status

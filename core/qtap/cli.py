@@ -97,7 +97,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
 def _run(ctx: click.Context, given: dict[str, Any]) -> int:
     if given["demo"] and given["replay"]:
         raise click.UsageError("--demo and --replay exclude each other", ctx)
-    from qtap.app import CannotCaptureError, Options, run_headless, run_screen
+    from qtap.app import CannotCaptureError, Options, UsageError, run_headless, run_screen
     from qtap.captures.format import CaptureError
 
     options = Options(
@@ -112,7 +112,7 @@ def _run(ctx: click.Context, given: dict[str, Any]) -> int:
     except CannotCaptureError as error:
         click.echo(f"qtap-tui: {error}", err=True)
         return 3
-    except CaptureError as error:
+    except (CaptureError, UsageError) as error:
         raise click.UsageError(str(error)) from None
 
 
