@@ -137,15 +137,14 @@ class LiveSource:
 
     def _executed(self, event: records.Exec) -> None:
         process = self.processes.exec(event.pid, event.ppid, event.uid, event.exe, event.comm, event.args, event.at)
-        self._sink.process_seen(process)
         selection = self._options.selection
-        if not selection or self._engine.is_allowed(event.pid):
-            return
-        if selection.matches(process):
-            self._engine.allow(event.pid, allowed=True)
-        else:
-            self._denied.add(event.pid)
-            self._engine.allow(event.pid, allowed=False)
+        if selection and not self._engine.is_allowed(event.pid):
+            wanted = selection.matches(process)
+            self._engine.allow(event.pid, allowed=wanted)
+            if not wanted:
+                self._denied.add(event.pid)
+                return
+        self._sink.process_seen(process)
 
     def _container_named(self, process: Process) -> None:
         """A container's name arrived after its process: what was refused by its id may be wanted by its name."""
