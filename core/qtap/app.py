@@ -145,7 +145,7 @@ class Session:
             raise CannotCaptureError(problem + _TRY_DEMO)
         options = self._options
         selection = Selection(options.pids, options.exes, options.containers)
-        live = LiveOptions(options.level, options.ring_size, options.body_limit, selection)
+        live = LiveOptions(options.level, options.ring_size, options.body_limit, options.memory, selection)
         return LiveSource(live, self._ready, self._failed)
 
     def _ready(self, probes: int, libraries: list[str]) -> None:

@@ -5,7 +5,9 @@ import itertools
 import pytest
 
 from qtap.capture.records import ENDS_CHUNKED, SKIPPED, UNSEEN
-from tests.flow.kernel import Stream, told_by
+from qtap.flow.table import ConnectionTable
+from qtap.model import Process
+from tests.flow.kernel import Stream, Told, told_by
 
 ASK = b"GET /a?b=1 HTTP/1.1\r\nHost: shop\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -145,3 +147,18 @@ def test_a_request_without_host_is_named_by_its_server() -> None:
     client = Stream(10, 4000, 80, address="192.168.7.9")
     told = told_by(client.sends(b"GET / HTTP/1.0\r\n\r\n"), client.receives(ANSWER))
     assert told.finished[0].url == "http://192.168.7.9:80/"
+
+
+def test_bodies_that_arrive_at_once_are_cut_where_they_would_take_too_much_memory() -> None:
+    told = Told()
+    table = ConnectionTable(told, Process, body_limit=1 << 20, live_limit=100_000)
+    uploads = [Stream(10, 4000 + n, 80, sk=0x1000 + n) for n in range(10)]
+    for upload in uploads:
+        table.take(upload.sends(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\n" + bytes(20_000)), 0)
+    table.tick()
+    for upload in uploads:
+        table.take(upload.sends(bytes(20_000)), 0)
+        table.take(upload.receives(ANSWER), 0)
+    assert [(len(t.request.body), t.request.body_size, t.incomplete) for t in told.finished] == [
+        (20_000, 40_000, ("request_body_cut",))
+    ] * 10

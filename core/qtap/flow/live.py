@@ -34,6 +34,8 @@ class LiveOptions(msgspec.Struct, frozen=True):
     """`summary`, `headers` or `full`; below full no body leaves the kernel."""
     ring_size: int = 64 << 20
     body_limit: int = 2 << 20
+    memory: int = 256 << 20
+    """Bytes; bodies that are still arriving may take half of it."""
     selection: Selection = Selection()
 
 
@@ -58,7 +60,8 @@ class LiveSource:
     def start(self, sink: Sink) -> None:
         """Begin; `sink` is called on the reader's thread."""
         self._sink = sink
-        self._table = ConnectionTable(sink, self.processes.get, body_limit=self._options.body_limit)
+        options = self._options
+        self._table = ConnectionTable(sink, self.processes.get, body_limit=options.body_limit, live_limit=options.memory // 2)
         self._thread.start()
 
     def stop(self) -> None:

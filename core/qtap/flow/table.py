@@ -21,6 +21,9 @@ _LINGER = 200_000_000
 """Nanoseconds a closed connection waits for bytes that its process reads after the kernel closed it."""
 _EARLY_WAIT = 50_000_000
 """Nanoseconds a response waits for its request's record."""
+_LOOK_EVERY = 1_000_000_000
+"""Nanoseconds between two looks at how much live bodies hold."""
+_LARGE_BODY = 1 << 14
 _TABLE_LIMIT = 65_536
 """As many connections as the kernel's own table; the oldest goes first."""
 
@@ -30,7 +33,7 @@ Key = int | tuple[int, int]
 class ConnectionTable:
     """Follows every connection by its socket's kernel address, and TLS by process and handle."""
 
-    def __init__(self, sink: Sink, process_of: Callable[[int], Process], *, body_limit: int) -> None:
+    def __init__(self, sink: Sink, process_of: Callable[[int], Process], *, body_limit: int, live_limit: int = 1 << 30) -> None:
         self.sink = sink
         self.evicted = 0
         self.watched: Callable[[int], bool] = lambda _: True
@@ -39,6 +42,9 @@ class ConnectionTable:
         """Asks for no more records of a socket, or of a process's TLS handle (not 0), that turned into something else."""
         self._process_of = process_of
         self._limit = body_limit
+        self._live_limit = live_limit
+        """Bytes of all bodies that are arriving; when there are more, the large ones are cut."""
+        self._next_look = 0
         self._offset = clock_offset()
         self._peers = Peers()
         self._table: dict[Key, Conversation] = {}
@@ -106,6 +112,9 @@ class ConnectionTable:
                 self._end(key, conversation, conversation.connection.closed_at)
         while self._early and self._early[0][0] <= now:
             self._early.popleft()[1].release()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_EVERY
+            self._bound_live_bodies()
 
     def stop(self) -> None:
         """Finish everything that is still live: capture ends."""
@@ -113,6 +122,13 @@ class ConnectionTable:
         for key, conversation in list(self._table.items()):
             closed = conversation.connection.closed_at
             self._end(key, conversation, closed or now, "" if closed else "capture_ended")
+
+    def _bound_live_bodies(self) -> None:
+        held = [(conversation.observer.held, conversation) for conversation in self._table.values()]
+        if sum(size for size, _ in held) > self._live_limit:
+            for size, conversation in held:
+                if size > _LARGE_BODY:
+                    conversation.observer.keep_no_more()
 
     def _without_data(self, conversation: Conversation, direction: int, flags: int, rest: int, now: int) -> None:
         if flags & (UNSEEN | SKIPPED) and rest > 0:

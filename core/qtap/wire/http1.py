@@ -39,6 +39,16 @@ class Observer:
         """No transaction is in flight and no head is half read."""
         return self._requests.idle and self._responses.idle and not any(self._pairing.waiting)
 
+    @property
+    def held(self) -> int:
+        """Bytes kept of bodies that are still arriving."""
+        return self._requests.body.held + self._responses.body.held
+
+    def keep_no_more(self) -> None:
+        """Cut the bodies that are arriving where they are: memory is short."""
+        self._requests.body.keep_no_more()
+        self._responses.body.keep_no_more()
+
     def feed(self, from_client: bool, data: bytes, at: int, boundary: bool = True) -> None:
         """Read `data` as one call carried it; `boundary` is False when it continues the data of the same call."""
         stream = self._requests if from_client else self._responses

@@ -114,6 +114,17 @@ class Body:
         self.transaction.mark(f"{self._side}_body_{what}")
 
     @property
+    def held(self) -> int:
+        """Bytes kept of the open message's body."""
+        return len(self.message.body) if self.state else 0
+
+    def keep_no_more(self) -> None:
+        """Count what follows of the open message's body without keeping it."""
+        if self.state and not self._frozen:
+            self._frozen = True
+            self.mark("cut")
+
+    @property
     def expects_line(self) -> bool:
         """Whether a framing line or its end comes next, which no head can be mistaken for."""
         return self.state in (SIZE, CHUNK_END, TRAILERS)
