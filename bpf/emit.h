@@ -202,8 +202,16 @@ static __always_inline const struct config *allowed(u32 tgid) {
     if (!c || tgid == c->own_tgid)
         return 0;
     if (c->allow_only) {
-        u32 *verdict = policy.lookup(&tgid);
-        if (!verdict || *verdict == POLICY_DENY)
+        struct standing *standing = policy.lookup(&tgid);
+        if (!standing)
+            return 0;
+        if (standing->verdict == POLICY_PENDING) {
+            u64 exec = standing->exec;
+            u32 *verdict = verdicts.lookup(&exec);
+            if (verdict)
+                standing->verdict = *verdict;
+        }
+        if (standing->verdict == POLICY_DENY)
             return 0;
     }
     return c;

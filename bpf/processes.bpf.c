@@ -11,10 +11,14 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     const struct config *c = settings();
     if (!c || tgid == c->own_tgid)
         return 0;
+    u64 now = bpf_ktime_get_ns();
+    u32 is_allowed = 1;
     if (c->allow_only) {
-        u32 *verdict = policy.lookup(&tgid);
-        u32 pending = POLICY_PENDING;
-        if (!verdict)
+        /* Asked also about one that was refused: what a refused shell starts may be wanted. */
+        struct standing *known = policy.lookup(&tgid);
+        struct standing pending = {.exec = now, .verdict = POLICY_PENDING};
+        is_allowed = known && known->verdict == POLICY_ALLOW;
+        if (!is_allowed)
             policy.update(&tgid, &pending);
     }
     struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + sizeof(struct exec_head) + NAME_MAX + ARGS_MAX, 0);
@@ -26,12 +30,13 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     u64 task = bpf_get_current_task();
     struct exec_head *head = (void *)rec->data;
     rec->type = REC_EXEC;
-    rec->ts = bpf_ktime_get_ns();
+    rec->ts = now;
     rec->tgid = tgid;
     u32 ppid = 0;
     bpf_probe_read_kernel(&ppid, sizeof ppid, (void *)(read_u64(task + OFF_TASK_REAL_PARENT) + OFF_TASK_TGID));
     head->ppid = ppid;
     head->uid = bpf_get_current_uid_gid();
+    head->is_allowed = is_allowed;
     bpf_get_current_comm(head->comm, sizeof head->comm);
     u8 *data = rec->data + sizeof *head;
     s32 n = bpf_probe_read_kernel_str(data, NAME_MAX, (void *)read_u64(ctx->args[2] + OFF_BPRM_FILENAME));
@@ -71,10 +76,16 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx) {
     const struct config *c = settings();
     if (!c || !c->allow_only)
         return 0;
-    u32 *verdict = policy.lookup(&parent);
-    if (verdict) {
-        u32 inherited = *verdict;
-        policy.update(&child, &inherited);
+    struct standing *standing = policy.lookup(&parent);
+    if (!standing) {
+        policy.delete(&child); /* of an earlier process of that number */
+        return 0;
+    }
+    struct standing inherited = *standing;
+    policy.update(&child, &inherited);
+    if (inherited.verdict == POLICY_PENDING) {
+        struct record h = {.type = REC_FORK, .ts = bpf_ktime_get_ns(), .tgid = child, .pos = parent};
+        emit_bare(&h, 0);
     }
     return 0;
 }

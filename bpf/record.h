@@ -48,12 +48,14 @@ struct record {
     u8 data[];
 };
 
+/* REC_FORK: `tgid` is the child, `pos` the parent, about whom user space may not have decided yet. */
+
 /* The data of REC_EXEC: this, then the file name, then the arguments as the kernel lays them out (NUL between). */
 struct exec_head {
     u32 ppid;
     u32 uid;
     u16 name_len;
     u16 args_len;
-    u32 pad;
+    u32 is_allowed; /* by what it inherited; else user space decides */
     char comm[16];
 };

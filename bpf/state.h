@@ -20,7 +20,13 @@ BPF_ARRAY(config, struct config, 1);
 #define POLICY_DENY 0
 #define POLICY_ALLOW 1
 #define POLICY_PENDING 2 /* just executed; user space decides by its path */
-BPF_HASH(policy, u32, u32, 32768);
+struct standing {
+    u64 exec; /* the time of that exec, to which `verdicts` refers: the answer to an earlier one comes too late to be heard */
+    u32 verdict;
+    u32 pad;
+};
+BPF_HASH(policy, u32, struct standing, 32768);
+BPF_TABLE("lru_hash", u64, u32, verdicts, 4096);
 
 /* One direction of a socket or TLS handle. */
 struct stream {

@@ -19,20 +19,21 @@ from qtap.capture.ring import Ring
 _RING_NUMBER = 1000
 _INSTRUCTION = struct.Struct("<BBhi")
 _LOAD_IMMEDIATE = 0x18
-_RAW_TRACEPOINTS = {
-    "on_sys_exit": "sys_exit",
-    "on_tcp_state": "inet_sock_set_state",
+_PROCESS_TRACEPOINTS = {
     "on_exec": "sched_process_exec",
     "on_exit": "sched_process_exit",
     "on_fork": "sched_process_fork",
 }
+_SOCKET_TRACEPOINTS = {"on_sys_exit": "sys_exit", "on_tcp_state": "inet_sock_set_state"}
 _TAILS = {"socket_tails": ("walk_socket", "head_socket", "gather_socket"), "handle_tails": ("walk_handle", "head_handle")}
 _HEAD_PROGRAMS = ("head_socket", "head_handle")
 _KIND_OTHER = 3
 _SOCKET_STATE, _HANDLE_STATE = (56, 12), (56, 16)
 """Size of struct socket_state and struct handle_state in bpf/state.h, and the offset of `kind`."""
-_ALLOWED = 1
-"""POLICY_ALLOW of bpf/state.h."""
+_REFUSED, _ALLOWED = 0, 1
+"""POLICY_DENY and POLICY_ALLOW of bpf/state.h."""
+_STANDING = struct.Struct("<QI4x")
+"""struct standing of bpf/state.h."""
 _UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
 
 
@@ -83,9 +84,16 @@ class Engine:
             at += 16 if op == _LOAD_IMMEDIATE else 8
         return bytes(out)
 
+    def watch_processes(self) -> None:
+        """Begin to see processes come and go; the allow list follows them from here on."""
+        self._attach(_PROCESS_TRACEPOINTS)
+
     def watch_sockets(self) -> None:
-        """Attach everything but the TLS probes: from here on plain traffic and processes are seen."""
-        for program, name in _RAW_TRACEPOINTS.items():
+        """Begin to see plain traffic."""
+        self._attach(_SOCKET_TRACEPOINTS)
+
+    def _attach(self, tracepoints: dict[str, str]) -> None:
+        for program, name in tracepoints.items():
             self._links.append(bpf.attach_raw_tracepoint(self._programs[program], name))
 
     def probe(self, path: str, program: str, offsets: Sequence[int], *, at_return: bool) -> None:
@@ -98,14 +106,14 @@ class Engine:
         for offset in offsets:
             self._links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type))
 
-    def allow(self, pid: int, *, allowed: bool) -> None:
-        """Capture this process and its future children, or not; only with `allow_only`."""
-        bpf.update(self._maps["policy"], struct.pack("<I", pid), struct.pack("<I", int(allowed)))
+    def allow(self, pid: int) -> None:
+        """Capture this process, which runs, and its future children; only with `allow_only`."""
+        bpf.update(self._maps["policy"], struct.pack("<I", pid), _STANDING.pack(0, _ALLOWED))
 
-    def is_allowed(self, pid: int) -> bool:
-        """Whether `pid` was allowed, or inherited it over fork."""
-        value = bpf.lookup(self._maps["policy"], struct.pack("<I", pid), 4)
-        return value is not None and struct.unpack("<I", value)[0] == _ALLOWED
+    def decide(self, executed_at: int, *, allowed: bool) -> None:
+        """Say whether to capture the process of the exec at `executed_at` (CLOCK_MONOTONIC), and what it forked since."""
+        verdict = struct.pack("<I", _ALLOWED if allowed else _REFUSED)
+        bpf.update(self._maps["verdicts"], struct.pack("<Q", executed_at), verdict)
 
     def mute(self, sk: int, pid: int, handle: int) -> None:
         """Copy nothing more of a socket, or of a TLS handle (not 0): it carries no HTTP any longer."""

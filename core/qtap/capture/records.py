@@ -10,7 +10,7 @@ SIZE = HEADER.size
 TYPE_AT = 96
 """Offset of the type byte."""
 
-DATA, CLOSE, EXEC, EXIT, LIBRARY = 1, 2, 3, 4, 5
+DATA, CLOSE, EXEC, EXIT, LIBRARY, FORK = 1, 2, 3, 4, 5, 6
 OUT, IN = 0, 1
 FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF = 1, 2, 4, 8, 16
 LEVELS = {"summary": 0, "headers": 1, "full": 2}
@@ -27,12 +27,13 @@ _NAME_MAX = 256
 class Exec:
     """What the kernel told of a process that executed a program."""
 
-    __slots__ = ("args", "at", "comm", "exe", "pid", "ppid", "uid")
+    __slots__ = ("allowed", "args", "at", "comm", "exe", "pid", "ppid", "uid")
 
     def __init__(self, pid: int, at: int, data: bytes) -> None:
         self.pid = pid
         self.at = at
-        self.ppid, self.uid, name_length, args_length, _, comm = _EXEC_HEAD.unpack_from(data)
+        self.ppid, self.uid, name_length, args_length, allowed, comm = _EXEC_HEAD.unpack_from(data)
+        self.allowed = bool(allowed)
         name = data[_EXEC_HEAD.size : _EXEC_HEAD.size + name_length]
         start = _EXEC_HEAD.size + _NAME_MAX
         args = data[start : start + args_length]

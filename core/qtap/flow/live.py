@@ -55,6 +55,7 @@ class LiveSource:
         self._on_failed = on_failed
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
+        self._wanted: set[int] = set()
         self._denied: set[int] = set()
 
     def start(self, sink: Sink) -> None:
@@ -102,14 +103,14 @@ class LiveSource:
             self.processes.containers.load()
         if options.selection:
             self._table.watched = lambda pid: pid not in self._denied
-            for pid in options.selection.running(self.processes):
-                self._engine.allow(pid, allowed=True)
 
     def _attach(self) -> None:
         self._counted = dict.fromkeys([*records.COUNTERS, "evicted"], 0)
         self._counted_at = time.time_ns()
         self._offset = self._counted_at - time.monotonic_ns()
         self._next_count = time.monotonic() + 1
+        self._engine.watch_processes()
+        self._allow_running()
         self._engine.watch_sockets()
         libraries = self._prober.attach_known()
         self._prober.start()
@@ -132,7 +133,10 @@ class LiveSource:
         if kind == records.EXEC:
             start = at + records.SIZE
             self._executed(records.Exec(pid, ts, pages[start : start + fields[9]]))
+        elif kind == records.FORK:
+            self._remember(pid, allowed=fields[3] not in self._denied)
         elif kind == records.EXIT:
+            self._wanted.discard(pid)
             self._denied.discard(pid)
             self.processes.exit(pid, ts)
         elif kind == records.LIBRARY:
@@ -141,19 +145,33 @@ class LiveSource:
     def _executed(self, event: records.Exec) -> None:
         process = self.processes.exec(event.pid, event.ppid, event.uid, event.exe, event.comm, event.args, event.at)
         selection = self._options.selection
-        if selection and not self._engine.is_allowed(event.pid):
-            wanted = selection.matches(process)
-            self._engine.allow(event.pid, allowed=wanted)
-            if not wanted:
-                self._denied.add(event.pid)
+        if selection and not event.allowed:
+            allowed = event.pid in self._wanted or selection.matches(process)
+            self._remember(event.pid, allowed=allowed)
+            self._engine.decide(event.at - self._offset, allowed=allowed)
+            if not allowed:
                 return
         self._sink.process_seen(process)
+
+    def _allow_running(self) -> None:
+        """Allow the selected among the processes that ran before; again, until none was forked meanwhile."""
+        allowed: set[int] = set()
+        selection = self._options.selection
+        while selection and (new := {*selection.running(self.processes)} - allowed):
+            allowed |= new
+            for pid in new:
+                self._engine.allow(pid)
+
+    def _remember(self, pid: int, *, allowed: bool) -> None:
+        """Keep what was decided for the records that the kernel sends, and sent, before it hears of it."""
+        (self._wanted if allowed else self._denied).add(pid)
+        (self._denied if allowed else self._wanted).discard(pid)
 
     def _container_named(self, process: Process) -> None:
         """A container's name arrived after its process: what was refused by its id may be wanted by its name."""
         if process.pid in self._denied and self._options.selection.matches(process):
-            self._denied.discard(process.pid)
-            self._engine.allow(process.pid, allowed=True)
+            self._remember(process.pid, allowed=True)
+            self._engine.allow(process.pid)
 
     def _count_losses(self) -> None:
         counted, now = {**self._engine.counters(), "evicted": self._table.evicted}, time.time_ns()
