@@ -1,0 +1,227 @@
+"""One connection, both ends in this process, every byte said by the test: each must come out as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.live.program import Capture, Fields, body_of, is_server
+from tests.live.wires import port_of, read, say, wire
+
+pytestmark = pytest.mark.live
+
+GET = b"GET /thing?a=1&b=%20 HTTP/1.1\r\nHost: example.test\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+def whole(found: tuple[list[Fields], list[Fields]]) -> list[Fields]:
+    """Give the transactions of both ends, once each is whole and knows the other."""
+    for ours, theirs in zip(*found, strict=True):
+        assert ours["metadata"]["peer_request_id"] == theirs["metadata"]["request_id"]
+        assert theirs["metadata"]["peer_request_id"] == ours["metadata"]["request_id"]
+    both = [*found[0], *found[1]]
+    assert [transaction.get("incomplete") for transaction in both] == [None] * len(both)
+    return both
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_request_is_seen_by_both_ends_with_their_addresses(
+    capture: Capture, certificate: Path, host: str, encrypted: bool
+) -> None:
+    with wire(host, certificate if encrypted else None) as (client, server):
+        say(client, server, GET)
+        say(server, client, OK)
+        port, service = port_of(client), server.getsockname()[1]
+    for seen in whole(capture.both_ends(port)):
+        written = f"[{host}]" if ":" in host else host
+        ends = [f"{written}:{port}", f"{written}:{service}"]
+        metadata = seen["metadata"]
+        assert [metadata["local_address"], metadata["remote_address"]] == (ends[::-1] if is_server(seen) else ends)
+        assert seen["direction"] == ("ingress" if is_server(seen) else "egress-internal")
+        assert seen["request"]["url"] == f"{'https' if encrypted else 'http'}://example.test/thing?a=1&b=%20"
+        assert seen["request"]["path"] == "/thing"
+        assert metadata["process_id"] == str(os.getpid())
+        assert body_of(seen["response"]) == b"hello"
+        sizes = [metadata["bytes_sent"], metadata["bytes_received"]]
+        assert sizes == ([len(OK), len(GET)] if is_server(seen) else [len(GET), len(OK)])
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_pipelined_requests_keep_their_answers(capture: Capture, certificate: Path, encrypted: bool) -> None:
+    with wire(pem=certificate if encrypted else None) as (client, server):
+        say(client, server, b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(7)))
+        say(server, client, b"".join(b"HTTP/1.1 20%d OK\r\nContent-Length: 1\r\n\r\n%d" % (n, n) for n in range(4)))
+        for n in range(4, 7):
+            say(server, client, b"HTTP/1.1 20%d OK\r\nContent-Length: 1\r\n\r\n%d" % (n, n))
+        port = port_of(client)
+    both = whole(capture.both_ends(port, 7))
+    for seen in both:
+        number = int(seen["request"]["path"][1:])
+        assert seen["response"]["status"] == 200 + number
+        expected = b"" if number == 4 else b"%d" % number  # 204 has no body, whatever its head says
+        assert body_of(seen["response"]) == expected
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_body_may_end_with_the_connection(capture: Capture, certificate: Path, encrypted: bool) -> None:
+    body = os.urandom(40_000)
+    with wire(pem=certificate if encrypted else None) as (client, server):
+        say(client, server, b"GET /old HTTP/1.0\r\n\r\n")
+        say(server, client, b"HTTP/1.0 200 OK\r\nServer: old\r\n\r\n" + body)
+        server.close()
+        assert client.recv(1) == b""
+        port = port_of(client)
+    for seen in whole(capture.both_ends(port)):
+        assert body_of(seen["response"]) == body
+
+
+def test_a_client_that_says_no_more_still_gets_its_answer(capture: Capture) -> None:
+    with wire() as (client, server):
+        say(client, server, b"POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+        client.shutdown(socket.SHUT_WR)
+        assert server.recv(1) == b""
+        say(server, client, OK)
+        port = port_of(client)
+    for seen in whole(capture.both_ends(port)):
+        assert (body_of(seen["request"]), body_of(seen["response"])) == (b"abc", b"hello")
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_body_that_waits_for_100_belongs_to_its_request(capture: Capture, certificate: Path, encrypted: bool) -> None:
+    with wire(pem=certificate if encrypted else None) as (client, server):
+        say(client, server, b"PUT /c HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n")
+        say(server, client, b"HTTP/1.1 100 Continue\r\n\r\n")
+        say(client, server, b"abcdef")
+        say(server, client, OK)
+        port = port_of(client)
+    for seen in whole(capture.both_ends(port)):
+        assert (seen["response"]["status"], body_of(seen["request"])) == (200, b"abcdef")
+
+
+def test_what_follows_an_upgrade_is_no_http(capture: Capture) -> None:
+    with wire() as (client, server):
+        say(client, server, b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        say(server, client, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        for _ in range(3):
+            say(client, server, GET)
+            say(server, client, OK)
+        port = port_of(client)
+    with wire() as (client, server):
+        say(client, server, GET)
+        say(server, client, OK)
+        later = port_of(client)
+    capture.both_ends(later)
+    assert [seen["response"]["status"] for seen in whole(capture.both_ends(port))] == [101, 101]
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_three_megabytes_in_one_call_come_out_whole(capture: Capture, certificate: Path, encrypted: bool) -> None:
+    body = os.urandom(3_000_000)
+    with wire(pem=certificate if encrypted else None) as (client, server):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
+        say(client, server, b"POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + body)
+        say(server, client, b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + body)
+        port = port_of(client)
+    for seen in whole(capture.both_ends(port)):
+        for message in (seen["request"], seen["response"]):
+            assert hashlib.sha256(body_of(message)).digest() == hashlib.sha256(body).digest()
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_chunks_of_every_size_and_trailers_come_out_joined(capture: Capture, certificate: Path, encrypted: bool) -> None:
+    pieces = [bytes([size % 251]) * size for size in (1, 2, 15, 16, 255, 4095, 16_384, 16_385, 40_000)]
+    chunked = b"".join(b"%x;a=b\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\nX-Sum: 7\r\n\r\n"
+    head = b"Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+    with wire(pem=certificate if encrypted else None) as (client, server):
+        say(client, server, b"POST /chunks HTTP/1.1\r\nHost: a\r\n" + head + chunked)
+        say(server, client, b"HTTP/1.1 200 OK\r\n" + head)
+        for start in range(0, len(chunked), 7001):
+            say(server, client, chunked[start : start + 7001])
+        port = port_of(client)
+    for seen in whole(capture.both_ends(port)):
+        for message in (seen["request"], seen["response"]):
+            assert body_of(message) == b"".join(pieces)
+            assert message["trailers"] == {"X-Sum": "7"}
+
+
+@pytest.mark.parametrize("call", ["writev", "sendmsg"])
+@pytest.mark.parametrize(("size", "piece"), [(900, 7), (900, 130), (900, 500), (3000, 1999), (30_000, 17_000)])
+def test_a_gathering_call_is_one_message(capture: Capture, call: str, size: int, piece: int) -> None:
+    body = os.urandom(size)
+    message = b"POST /gather HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + body
+    pieces = [b"", *(message[start : start + piece] for start in range(0, len(message), piece)), b"", b""]
+    with wire() as (client, server):
+        sent = os.writev(client.fileno(), pieces) if call == "writev" else client.sendmsg(pieces)
+        assert sent == len(message)
+        assert read(server, sent) == message
+        say(server, client, OK)
+        port = port_of(client)
+    for seen in whole(capture.both_ends(port)):
+        assert body_of(seen["request"]) == body
+
+
+@pytest.mark.parametrize("call", ["readv", "recvmsg_into", "recv_into", "read"])
+def test_each_way_to_receive_is_seen(capture: Capture, call: str) -> None:
+    with wire() as (client, server):
+        client.sendall(GET)
+        buffers = [bytearray(3), bytearray(0), bytearray(20), bytearray(1000)]
+        if call == "readv":
+            assert os.readv(server.fileno(), buffers) == len(GET)
+        elif call == "recvmsg_into":
+            assert server.recvmsg_into(buffers)[0] == len(GET)
+        elif call == "recv_into":
+            assert server.recv_into(buffers[3]) == len(GET)
+        else:
+            assert os.read(server.fileno(), 1000) == GET
+        say(server, client, OK)
+        port = port_of(client)
+    whole(capture.both_ends(port))
+
+
+def test_a_look_at_waiting_bytes_is_not_counted_twice(capture: Capture) -> None:
+    with wire() as (client, server):
+        client.sendall(GET)
+        for size in (1, 10, 1000):
+            assert server.recv(size, socket.MSG_PEEK) == GET[:size]
+        read(server, len(GET))
+        server.sendall(OK)
+        assert client.recv(1000, socket.MSG_PEEK) == OK
+        read(client, len(OK))
+        port = port_of(client)
+    for seen in whole(capture.both_ends(port)):
+        assert body_of(seen["response"]) == b"hello"
+
+
+def test_a_head_and_a_body_may_come_byte_by_byte(capture: Capture) -> None:
+    with wire() as (client, server):
+        for byte in GET:
+            say(client, server, bytes([byte]))
+        for byte in OK:
+            say(server, client, bytes([byte]))
+        port = port_of(client)
+    for seen in whole(capture.both_ends(port)):
+        assert body_of(seen["response"]) == b"hello"
+
+
+def test_a_body_that_the_kernel_sent_from_a_file_is_missing_to_the_byte(capture: Capture, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(os.urandom(50_000))
+    with wire() as (client, server), (tmp_path / "file").open("rb") as file:
+        say(client, server, GET)
+        say(server, client, b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 50000\r\n\r\n")
+        assert os.sendfile(server.fileno(), file.fileno(), 0, 50_000) == 50_000
+        received = read(client, 50_000)
+        say(client, server, GET)
+        say(server, client, OK)
+        port = port_of(client)
+    ours, theirs = capture.both_ends(port, 2)
+    assert hashlib.sha256(body_of(ours[0]["response"])).digest() == hashlib.sha256(received).digest()
+    assert "incomplete" not in ours[0]
+    assert theirs[0]["incomplete"] == ["response_body_lost"]
+    assert theirs[0]["response"]["body_truncated"] == 50_000
+    assert theirs[0]["response"]["headers"] == {"Content-Type": "a/b", "Content-Length": "50000"}
+    assert [body_of(seen["response"]) for seen in (ours[1], theirs[1])] == [b"hello", b"hello"]
