@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qtap.model import Transaction
 from tests.wire.conversation import Conversation
@@ -60,8 +62,13 @@ def pipelining_client(style: str, count: int) -> list[Record]:
     return records
 
 
-def play(records: list[Record], dropped: Iterable[int], *, from_start: bool = True) -> list[Transaction]:
-    """Let the records pass but for the dropped ones, which are reported as late as a reader can learn of them."""
+def play(
+    records: list[Record], dropped: Iterable[int], *, from_start: bool = True, unknown: Iterable[int] = ()
+) -> list[Transaction]:
+    """Let the records pass but for the dropped ones, which are reported as late as a reader can learn of them.
+
+    Nobody knows the size of a loss that is reported before a record in `unknown`.
+    """
     talk = Conversation(from_start=from_start)
     missing = {True: 0, False: 0}
     gone = set(dropped)
@@ -70,7 +77,7 @@ def play(records: list[Record], dropped: Iterable[int], *, from_start: bool = Tr
             missing[from_client] += len(data)
             continue
         if missing[from_client]:
-            talk.observer.gap(from_client, missing[from_client], index)
+            talk.observer.gap(from_client, -1 if index in unknown else missing[from_client], index)
             missing[from_client] = 0
         talk.observer.feed(from_client, data, index, boundary)
     return talk.ends()
@@ -127,6 +134,29 @@ def test_no_set_of_dropped_records_mixes_exchanges(style: str) -> None:
     for chosen in range(1 << len(records)):
         for transaction in play(records, [index for index in range(len(records)) if chosen >> index & 1]):
             assert_true(transaction, style)
+
+
+@st.composite
+def parted(draw: st.DrawFn, records: list[Record]) -> list[Record]:
+    """Each call captured in up to three parts."""
+    parts: list[Record] = []
+    for from_client, data, _ in records:
+        cuts = sorted({0, len(data), *draw(st.lists(st.integers(1, len(data)), max_size=2))})
+        parts += [(from_client, data[start:end], start == 0) for start, end in itertools.pairwise(cuts)]
+    return parts
+
+
+@given(st.data(), st.sampled_from(STYLES), st.sampled_from(sorted(TALKS)), st.booleans())
+@settings(deadline=None)
+def test_parts_of_calls_dropped_anywhere_mix_nothing(data: st.DataObject, style: str, talk: str, from_start: bool) -> None:
+    records = data.draw(parted(TALKS[talk](style, 6)))
+    first = next(index for index, record in enumerate(records) if not record[0]) if talk == "pipelining" else 0
+    places = st.sets(st.integers(first, len(records) - 1))
+    for transaction in play(records, data.draw(places), from_start=from_start, unknown=data.draw(places)):
+        if transaction.request.field("x-id") or transaction.response.field("x-id"):
+            assert_true(transaction, style)
+        else:
+            assert transaction.incomplete
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -141,6 +141,16 @@ def test_nothing_is_kept_of_what_never_ends() -> None:
         assert memory_of(feed) < 5 << 20, name
 
 
+def test_an_idle_connection_holds_no_body() -> None:
+    tracemalloc.start()
+    talk = Conversation().client(post("/a", 1 << 20), bytes(1 << 20)).server(answer(bytes(1 << 20)))
+    talk.opened_ones.clear()
+    talk.finished_ones.clear()
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 100_000
+
+
 def test_trailers_without_end_are_bounded() -> None:
     talk = Conversation().client(get("/a")).server(CHUNKED + b"0\r\n")
     for _ in range(3000):

@@ -204,6 +204,12 @@ def test_a_pipelining_connection_is_paired_up_to_a_lost_request() -> None:
     ]
 
 
+def test_a_response_captured_before_its_request_shifts_nothing() -> None:
+    talk = Conversation().client(get("/a")).server(answer(b"A")).server(answer(b"B")).client(get("/b"))
+    talk.client(get("/c")).server(answer(b"C"))
+    assert talk.seen() == ["GET /a > 200 A", "? > 200 B (request_lost)", "GET /b > ? (response_lost)", "GET /c > 200 C"]
+
+
 def test_a_response_that_could_not_be_recognized_is_taken_as_received_when_the_client_asks_again() -> None:
     talk = Conversation().client(get("/a")).server(b"nonsense").client(get("/b")).server(OK)
     assert talk.seen() == ["GET /a > ? (response_lost)", "GET /b > 200 ok"]

@@ -25,7 +25,7 @@ class Observer:
     time of capture in nanoseconds.
     """
 
-    __slots__ = ("_ended", "_pairing", "_requests", "_responses", "opaque")
+    __slots__ = ("_pairing", "_requests", "_responses", "opaque")
 
     def __init__(self, listener: Listener, connection: Connection, body_limit: int, *, from_start: bool = False) -> None:
         self.opaque = False

@@ -29,6 +29,10 @@ MAX_LINE: Final = 1 << 14
 MAX_TRAILERS: Final = 1 << 14
 """Bytes of trailers that are kept."""
 
+_CR = 13
+_LF = 10
+_NO_MESSAGE = Message()
+
 
 class Body:
     """Reads the bodies of one direction, one after another."""
@@ -39,9 +43,9 @@ class Body:
         self._side = side
         self._limit = limit
         self.state = OVER
-        self.message = Message()
+        self.message = _NO_MESSAGE
         self.transaction: Transaction | None = None
-        """The one `message` belongs to, kept after its end."""
+        """The one `message` belongs to."""
         self.remaining = 0
         self.lossy = False
         """Part of this body is known to be lost."""
@@ -150,6 +154,14 @@ class Body:
         if reason:
             self.transaction.mark(reason)
         self.end(complete=False)
+
+    def release(self) -> Transaction:
+        """Give the transaction whose message has ended, and hold it no longer: a connection may idle for hours."""
+        transaction = self.transaction
+        assert transaction is not None
+        self.transaction = None
+        self.message = _NO_MESSAGE
+        return transaction
 
     def end(self, *, complete: bool) -> None:
         """Close the message."""
@@ -294,7 +306,3 @@ class Body:
         message.body_size += size
         message.wire_size += size
         message.last_at = at
-
-
-_CR = 13
-_LF = 10

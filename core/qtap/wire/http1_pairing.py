@@ -8,6 +8,9 @@ Two kinds of loss could pair a response with the wrong request:
 - Request heads may have passed unseen. A hole then takes their place in the queue. The next request closes it, since a client
   that waits had its lost requests answered by then; where it pipelines, a response that meets the hole ends all pairing.
 
+Where one thread writes requests and another reads responses, a response can be captured before its request. It is shown alone,
+and so is the request once the client goes on without another response.
+
 A reader is told of a loss late, at the next captured bytes of the same direction. So two waiting requests are no proof of
 pipelining as long as a loss of responses can still come to light: only a response without such a loss before it is.
 """
@@ -40,6 +43,7 @@ class Pairing:
 
     __slots__ = (
         "_doubtful",
+        "_early",
         "_from_start",
         "_given_up",
         "_listener",
@@ -69,6 +73,8 @@ class Pairing:
         self._unpairable = False
         self._doubtful = False
         """Bytes that could not be told apart came from the server while requests waited."""
+        self._early = False
+        """A response came that nobody asked for, and nothing was lost: its request may be captured behind it."""
 
     def request_began(self, transaction: Transaction, *, alone: bool) -> None:
         """Open a transaction by its request; `alone`: no other message stood before it in its call."""
@@ -101,7 +107,6 @@ class Pairing:
 
     def response_began(self) -> Transaction | None:
         """Give the transaction that a final response belongs to, or None when that is unknown."""
-        self._doubtful = False
         waiting = self.waiting
         if not waiting:
             return None
@@ -111,6 +116,7 @@ class Pairing:
                 self.responses_lost()
             return None
         waiting.popleft()
+        self._doubtful = self._early = False
         if waiting and waiting[-1] is not None:
             self.pipelined = True
         self.receiving = transaction
@@ -118,7 +124,8 @@ class Pairing:
 
     def orphan_began(self, transaction: Transaction) -> None:
         """Open a transaction by its response, the request being unknown."""
-        transaction.mark("request_lost" if self._from_start or self._requests_known else "attached_mid_connection")
+        self._early = self._from_start or self._requests_known
+        transaction.mark("request_lost" if self._early else "attached_mid_connection")
         self.receiving = transaction
         self._listener.opened(transaction)
 
@@ -131,6 +138,7 @@ class Pairing:
     def requests_lost(self) -> None:
         """Request heads may have passed unseen."""
         self._requests_known = True
+        self._early = False
         if not self.waiting or self.waiting[-1] is not None:
             self.waiting.append(None)
 
@@ -146,7 +154,7 @@ class Pairing:
 
     def give_up(self, *reasons: str) -> None:
         """End the waiting of every request, marked with the reasons that are not empty."""
-        self._doubtful = False
+        self._doubtful = self._early = False
         while self.waiting:
             transaction = self.waiting.popleft()
             if transaction is None:
@@ -166,7 +174,7 @@ class Pairing:
             self.pipelined = True
         if waiting[0] is None and len(waiting) == 1 and not self.pipelined:
             waiting.clear()
-        elif self._doubtful or len(waiting) >= _MOST_WAITING:
+        elif self._doubtful or (self._early and not self.pipelined) or len(waiting) >= _MOST_WAITING:
             self.responses_lost()
 
     def _finish(self, transaction: Transaction) -> None:

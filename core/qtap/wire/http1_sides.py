@@ -78,8 +78,7 @@ class Responses(Stream):
 
     def ended(self) -> None:
         """Tell the pairing."""
-        assert self.body.transaction is not None
-        self._pairing.response_ended(self.body.transaction)
+        self._pairing.response_ended(self.body.release())
 
     def unrecognized(self) -> None:
         """What it is shows in what the client sends."""
@@ -161,8 +160,7 @@ class Requests(Stream):
 
     def ended(self) -> None:
         """Tell the pairing."""
-        assert self.body.transaction is not None
-        self._pairing.request_ended(self.body.transaction)
+        self._pairing.request_ended(self.body.release())
 
     def heads_lost(self) -> None:
         """Leave a hole in the queue."""
