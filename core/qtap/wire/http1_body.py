@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from qtap.model import Message, Transaction
-from qtap.wire.http1_syntax import CHUNKED, chunk_size
+from qtap.wire.http1_syntax import CHUNK_LINE, CHUNKED
 
 OVER: Final = 0
 """No message is open."""
@@ -207,17 +207,17 @@ class Body:
             self.state = CHUNK_END
 
     def _read_size(self, data: bytes, pos: int) -> int:
-        if self._line:
-            end = data.find(b"\n", pos) + 1
-            found = chunk_size(self._finish_line(data, pos, end), 0) if end else None
+        line = None if self._line else CHUNK_LINE.match(data, pos)
+        if line:
+            end = line.end()
         else:
-            found = chunk_size(data, pos)
-            end = found[1] if found else data.find(b"\n", pos) + 1
-        if not end:
-            return self._hold(data, pos)
-        if not found:
-            return self._go_adrift(data, pos)
-        self.remaining = size = found[0]
+            end = data.find(b"\n", pos) + 1
+            if not end:
+                return self._hold(data, pos)
+            line = CHUNK_LINE.match(self._finish_line(data, pos, end))
+            if not line:
+                return self._go_adrift(data, pos)
+        self.remaining = size = int(line[1] or b"0", 16)
         self.state = CHUNK if size else TRAILERS
         return self._read_piece(data, end) if size else end
 

@@ -15,6 +15,9 @@ CHUNKED: Final = -2
 UNTIL_CLOSE: Final = -3
 """Transfer codings of which the last is not chunked (RFC 9112 section 6.3 item 4)."""
 
+CHUNK_LINE: Final = re.compile(rb"[ \t]*(?=[0-9A-Fa-f])0*+([0-9A-Fa-f]{0,15}+)[ \t]*+(?:;[^\n]*)?\r?\n")
+"""The line before a chunk (RFC 9112 section 7.1), its group the size without leading zeros; blanks and a lone LF are common."""
+
 _COLON = 58
 _FIRST_WINDOW = 2048
 _MOST_DIGITS = 19
@@ -31,8 +34,6 @@ _status_line = re.compile(rb"HTTP/\d(?:\.\d+)?[ \t]+(\d{3})(?=[ \t\r\n])")
 _content_length = re.compile(rb"\ncontent-length[ \t]*:(?:[ \t]|\r?\n[ \t])*(\d+)(?=[ \t,\r\n])")
 _transfer_encoding = re.compile(rb"\ntransfer-encoding[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)")
 _host = re.compile(rb"\nhost[ \t]+:([^\n]*)")
-# RFC 9112 section 7.1; extensions are skipped, blanks around the size and a lone LF are common.
-_chunk_size = re.compile(rb"[ \t]*(?=[0-9A-Fa-f])0*+([0-9A-Fa-f]{0,15}+)[ \t]*+(?:;[^\n]*)?\r?\n")
 
 _KNOWN = {
     name.encode(): name
@@ -69,20 +70,20 @@ def request_line(head: bytes, *, ordinary: bool = False) -> tuple[str, str, byte
     evidence needed to begin anew in the middle of unknown bytes.
     """
     line = head[: head.find(b"\n") + 1].rstrip()
-    words = line.split()
-    if len(words) < 2 or not _version.fullmatch(words[-1]):  # noqa: PLR2004 - a method and a version at least
-        return None
-    method = _KNOWN.get(words[0])
-    if method is None:
-        if not _method.fullmatch(words[0]):
+    method, _, rest = line.partition(b" ")
+    target, _, version = rest.rpartition(b" ")
+    name = _KNOWN.get(method)
+    if name is None or version != b"HTTP/1.1" or target[:1] != b"/" or target[-1:] in b" \t":
+        words = line.split()
+        if len(words) < 2 or not _version.fullmatch(words[-1]):  # noqa: PLR2004 - a method and a version at least
             return None
-        method = words[0].decode("latin-1")
-    if not line.startswith(words[0]):
-        return None
-    target = line[len(words[0]) : -len(words[-1])].strip()
+        method, version = words[0], words[-1]
+        if not _method.fullmatch(method) or not line.startswith(method):
+            return None
+        name, target = method.decode("latin-1"), line[len(method) : -len(version)].strip()
     if ordinary and not _ordinary_target.match(target):
         return None
-    return method, target.decode("latin-1"), words[-1]
+    return name, target.decode("latin-1"), version
 
 
 def status_of(head: bytes) -> int:
@@ -163,9 +164,3 @@ def host_of(head: bytes, lowered: bytes, method: str, target: str) -> str:
         return head[at + 6 : head.find(b"\n", at + 6)].strip().decode("latin-1")
     match = _host.search(lowered)
     return head[match.start(1) : match.end(1)].strip().decode("latin-1") if match else ""
-
-
-def chunk_size(data: bytes, pos: int) -> tuple[int, int] | None:
-    """Give the size that a chunk's first line at `pos` announces and the position after its LF, or None when it is none."""
-    match = _chunk_size.match(data, pos)
-    return (int(match[1] or b"0", 16), match.end()) if match else None
