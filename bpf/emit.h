@@ -7,6 +7,7 @@
  */
 #define barrier() asm volatile("" ::: "memory")
 #define NO_WAKEUP 1 /* BPF_RB_NO_WAKEUP: the reader polls in batches, so the traced process pays for no wake-up */
+#define WAKEUP 2    /* BPF_RB_FORCE_WAKEUP: for what it must look at before the process is gone or makes its first call */
 
 struct looks {
     u8 b[16];
@@ -77,7 +78,7 @@ static __always_inline void emit_bare(const struct record *header, u64 bytes) {
         return;
     }
     __builtin_memcpy(rec, header, sizeof *rec);
-    submit(rec);
+    bpf_ringbuf_submit(rec, header->type == REC_LIBRARY ? WAKEUP : NO_WAKEUP);
 }
 
 #define EMIT_INTO(SIZE, PAD)                                                        \

@@ -49,7 +49,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     if (!bpf_probe_read_user(data + NAME_MAX, length, (void *)start))
         head->args_len = length;
     rec->len = sizeof *head + NAME_MAX + ARGS_MAX;
-    submit(rec);
+    bpf_ringbuf_submit(rec, WAKEUP);
     return 0;
 }
 

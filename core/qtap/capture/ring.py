@@ -1,11 +1,13 @@
 """The BPF ring buffer, read by mmap in batches (kernel/bpf/ringbuf.c; Documentation/bpf/ringbuf.rst).
 
-The programs never wake the reader; it looks every few milliseconds. Records stand twice in the mapping, so none wraps.
+The programs wake the reader for urgent records only; it looks every few milliseconds. Records stand twice in the mapping, so
+none wraps.
 """
 
 from __future__ import annotations
 
 import mmap
+import select
 import struct
 from collections.abc import Callable
 
@@ -35,6 +37,9 @@ class Ring:
         page = mmap.PAGESIZE
         self._consumer_page = mmap.mmap(self.fd, page)
         self._pages = mmap.mmap(self.fd, page + 2 * self.size, prot=mmap.PROT_READ, offset=page)
+        self._poll = select.epoll()
+        # Edge-triggered: woken by what a program marks, not by every record that waits.
+        self._poll.register(self.fd, select.EPOLLIN | select.EPOLLET)
         self._consumer = memoryview(self._consumer_page).cast("Q")
         self._producer = memoryview(self._pages)[:8].cast("Q")
 
@@ -62,7 +67,6 @@ class Ring:
         self._consumer[0] = at
         return taken
 
-    @property
-    def fill(self) -> float:
-        """How much of the ring waits to be read, 0 to 1."""
-        return (self._producer[0] - self._consumer[0]) / self.size
+    def wait(self, seconds: float) -> None:
+        """Sleep that long, or until a record comes that a program marked as urgent."""
+        self._poll.poll(seconds, 1)
