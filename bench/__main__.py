@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+import time
 from pathlib import Path
 
 from bench.plan import FULL, SHORT, say
@@ -54,13 +55,15 @@ def main() -> None:
         sys.exit("bench: capture needs root: sudo .venv/bin/python -m bench")
     names = arguments.only or list(PARTS)
     rows: list[Row] = []
+    began = time.monotonic()
     for name in names:
         say(name)
         rows += importlib.import_module(f"bench.{name}").measure(SHORT if arguments.short else FULL)
     print(table(rows))
     if arguments.short or arguments.only:
         return
-    _DOCUMENT.write_text(_TEXT.format(host=host(), minutes=15, table=table(rows)))
+    minutes = round((time.monotonic() - began) / 60)
+    _DOCUMENT.write_text(_TEXT.format(host=host(), minutes=minutes, table=table(rows)))
     say(f"written to {_DOCUMENT.relative_to(Path.cwd())}")
 
 

@@ -53,7 +53,7 @@ class Options(msgspec.Struct, frozen=True):
     containers: tuple[str, ...] = ()
     body_limit: int = 2 << 20
     memory: int = 256 << 20
-    ring_size: int = 64 << 20
+    ring_size: int = 16 << 20
     theme: str | None = None
 
 

@@ -77,7 +77,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option("--container", "containers", metavar="NAME", multiple=True, help="Capture only this container (name or id).")
 @click.option("--http-buffer-size", type=Size(0, 2 << 30), default="2MB", show_default=True, help="Bytes kept of one body.")
 @click.option("--memory", type=Size(1 << 20, 1 << 40), default="256MB", show_default=True, help="Bytes kept of all requests.")
-@click.option("--ring-size", type=Size(1 << 16, 1 << 30), default="64MB", show_default=True, help="Bytes of the kernel's ring.")
+@click.option("--ring-size", type=Size(1 << 16, 1 << 30), default="16MB", show_default=True, help="Bytes of the kernel's ring.")
 @click.option("--theme", metavar="NAME", default=None, help="Colours of the screen: dark, light, ansi, or a file of your own.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True,
               help="How much is logged.")  # fmt: skip

@@ -39,7 +39,8 @@ class QtapApp(App[int]):
         on_ready: Callable[[], None] | None = None,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__()
+        # With colours of the terminal's own Textual takes them off altogether for NO_COLOR, else it only makes them grey.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.animation_level = "none"
         self.register_theme(theme)
         self.theme = theme.name

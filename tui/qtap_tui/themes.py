@@ -7,12 +7,12 @@ key, a wrong type or a wrong colour is refused with one sentence that names file
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from textual.color import Color, ColorParseError
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from qtap_tui.palette import FALLBACKS
 
@@ -66,6 +66,9 @@ def read(path: Path) -> Theme:
     if "primary" not in content:
         raise ThemeError(f"{path}: primary is missing")
     theme = Theme(name=path.stem, **content)
+    if theme.ansi:
+        # Textual's own style sheets refer to variables that only its own themes of sixteen colours have.
+        theme.variables = BUILTIN_THEMES["ansi-dark" if theme.dark else "ansi-light"].variables | theme.variables
     _check_variables(path, theme)
     return theme
 
@@ -89,7 +92,8 @@ def _expect(path: Path, key: object, value: object, kind: type | tuple[type, ...
 
 
 def _check_variables(path: Path, theme: Theme) -> None:
-    known = FALLBACKS.keys() | theme.to_color_system().generate().keys()
+    plain = replace(theme, variables={}).to_color_system().generate()
+    known = {**FALLBACKS, **plain, **BUILTIN_THEMES["ansi-dark"].variables, **BUILTIN_THEMES["ansi-light"].variables}
     for name, value in theme.variables.items():
         if name not in known:
             raise ThemeError(f"{path}: variables.{name!s}: no such variable; this program's are {', '.join(FALLBACKS)}")

@@ -20,6 +20,8 @@ from qtap.model import Transaction
 
 _CHUNK = 512
 """Rows between two looks at the clock: about 0.5 ms."""
+_LIVE = 4096
+"""Live rows looked at in one poll, in turn: about 1 ms."""
 _POLL = 8_000_000
 """Nanoseconds one poll may take; what is left of a burst comes with the next."""
 
@@ -125,15 +127,16 @@ class View:
 
     def _look_at_live(self) -> None:
         """A status or a host may have come late: what did not match may match now. What is shown stays shown."""
-        for number, status in list(self._live.items()):
-            transaction = self.log.get(number)
-            if transaction is None or transaction.finished:
-                del self._live[number]
-            elif transaction.status == status:
+        live, get, words = self._live, self.log.get, self.words
+        for number in list(islice(live, _LIVE)):
+            status, transaction = live.pop(number), get(number)
+            if transaction is None:
                 continue
-            else:
-                self._live[number] = transaction.status
-            if transaction is not None and self.words and matches(transaction, self.words):
+            if not transaction.finished:
+                live[number] = transaction.status  # behind the others
+                if transaction.status == status:
+                    continue
+            if words and matches(transaction, words):
                 self._add(number)
 
     def _add(self, number: int) -> None:
@@ -165,7 +168,10 @@ def matches(transaction: Transaction, words: tuple[str, ...]) -> bool:
     process = transaction.connection.process
     name = _process(process.exe, process.comm, process.pid)
     line = f"{transaction.method} {transaction.host} {transaction.target} {transaction.status or ''} {name}".lower()
-    return all(word in line for word in words)
+    for word in words:  # noqa: SIM110  a generator would take half as long again
+        if word not in line:
+            return False
+    return True
 
 
 @lru_cache(maxsize=4096)

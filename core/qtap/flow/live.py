@@ -32,7 +32,7 @@ class LiveOptions(msgspec.Struct, frozen=True):
 
     level: str = "full"
     """`summary`, `headers` or `full`; below full no body leaves the kernel."""
-    ring_size: int = 64 << 20
+    ring_size: int = 16 << 20
     body_limit: int = 2 << 20
     memory: int = 256 << 20
     """Bytes; bodies that are still arriving may take half of it."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
+from textual.screen import Screen
 
 from qtap_tui.actions import ACTIONS, PLACES, key_name
 from qtap_tui.columns import INCOMPLETE, LIVE, PEER
@@ -41,15 +41,11 @@ def help_lines(keymap: Mapping[str, str]) -> list[Line]:
     return lines
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Screen[None]):
     """Shows the keys until one of `?`, `q` or escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,f1,q,escape", "dismiss", "Back")]
-    DEFAULT_CSS = """
-    HelpScreen { align: center middle; }
-    HelpScreen Bar { width: 84; max-width: 100%; }
-    HelpScreen DocumentView { width: 84; max-width: 100%; max-height: 90%; padding: 0 1; background: $background; }
-    """
+    DEFAULT_CSS = "HelpScreen DocumentView { padding: 0 1; }"
 
     def __init__(self, keymap: Mapping[str, str]) -> None:
         super().__init__()
@@ -60,9 +56,7 @@ class HelpScreen(ModalScreen[None]):
         bar = Bar()
         bar.show((("title", " Keys"), ("dim", "   ? or Esc closes, j and k scroll")))
         yield bar
-        view = DocumentView(id="help")
-        view.styles.height = min(len(self._lines), max(self.app.size.height - 4, 4))
-        yield view
+        yield DocumentView(id="help")
 
     def on_mount(self) -> None:
         """Fill the lines in."""

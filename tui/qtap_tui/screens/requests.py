@@ -39,7 +39,7 @@ STACKED = 36
 _HINT_SECONDS = 8.0
 _PEER_DISTANCE = 4096
 """Rows around a transaction among which its other end is looked for."""
-HINT = "Enter details · / filter · p pause · ? all keys · q quit"
+HINT = "Enter details · / filter · p pause · ? keys · q quit"
 
 
 class RequestsScreen(Screen[None]):
@@ -278,5 +278,5 @@ class RequestsScreen(Screen[None]):
             self._hint_until = time.monotonic() + _HINT_SECONDS
         if self._hint_until and time.monotonic() > self._hint_until:
             self._hint_on = False
-        what = self._title or f"HTTP and HTTPS of every process on {source or 'this host'}"
+        what = self._title or f"all HTTP(S) on {source or 'this host'}"
         notice.show("text", f"{what} · {HINT}" if self._hint_on else "")

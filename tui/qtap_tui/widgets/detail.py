@@ -62,7 +62,7 @@ class Detail(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = bindings("detail")
     DEFAULT_CSS = """
     Detail { height: 1fr; }
-    Detail DocumentView { height: 1fr; padding: 0 0 0 1; }
+    Detail DocumentView { padding: 0 0 0 1; }
     """
 
     class Step(Message):

@@ -23,6 +23,7 @@ class Lines(Painted, can_focus=True):
     """Shows lines `top` to `top + height`; a subclass says how many there are and paints one."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("lines")
+    DEFAULT_CSS = "Lines { height: 1fr; }"
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)

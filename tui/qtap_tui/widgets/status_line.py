@@ -97,4 +97,4 @@ def _memory(engine: EngineState) -> str:
     used = formats.size(engine.memory_used)
     text = f"mem {used}/{formats.size(engine.memory_limit)}" if engine.memory_limit else f"mem {used}"
     evicted = engine.losses.get(_EVICTED, 0)
-    return f"{text}, {formats.count(evicted)} oldest dropped" if evicted else text
+    return f"{text}, {formats.count(evicted)} dropped" if evicted else text
