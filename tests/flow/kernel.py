@@ -32,9 +32,10 @@ class Stream:
         handle: int = 0,
         opened: int = 1,
         address: str = "127.0.0.1",
+        peer: str = "",
     ) -> None:
         self.pid, self.local, self.remote, self.sk, self.handle, self.opened = pid, local, remote, sk, handle, opened
-        self.address = ipv4(address)
+        self.address, self.peer = ipv4(address), ipv4(peer or address)
         self._positions, self._counts = [0, 0], [0, 0]
 
     def sends(self, data: bytes, *, flags: int = 0, unseen: int = 0) -> bytes:
@@ -66,7 +67,7 @@ class Stream:
         return (
             HEADER.pack(
                 next(_clock), self.sk, self.handle, position, self.opened, self.pid, count, total, 0, len(data),
-                self.local, self.remote, self.address, self.address,
+                self.local, self.remote, self.address, self.peer,
                 kind, direction, 1 if self.handle else 0, flags, AF_INET, 0,
             )
             + data

@@ -94,7 +94,7 @@ def test_bytes_that_could_not_be_read_are_missing_by_their_exact_number() -> Non
 
 
 def test_bodies_left_out_by_the_level_are_counted_and_not_called_lost() -> None:
-    client = Stream(10, 4000, 80)
+    client = Stream(10, 4000, 80, peer="10.0.0.2")
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     given = [
         client.sends(ASK), client.receives(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", flags=SKIPPED, unseen=900),
@@ -132,7 +132,7 @@ def test_a_body_that_ends_with_the_connection_is_whole() -> None:
 
 
 def test_a_client_that_reads_the_end_has_the_whole_body_before_it_closes() -> None:
-    client = Stream(10, 4000, 80)
+    client = Stream(10, 4000, 80, peer="10.0.0.2")
     given = (client.sends(ASK), client.receives(b"HTTP/1.0 200 OK\r\n\r\nold"), client.reads_end())
     (seen,) = told_by(*given, stop=False).finished
     assert (bytes(seen.response.body), seen.incomplete) == (b"old", ())
@@ -152,7 +152,7 @@ def test_a_request_without_host_is_named_by_its_server() -> None:
 def test_bodies_that_arrive_at_once_are_cut_where_they_would_take_too_much_memory() -> None:
     told = Told()
     table = ConnectionTable(told, Process, body_limit=1 << 20, live_limit=100_000)
-    uploads = [Stream(10, 4000 + n, 80, sk=0x1000 + n) for n in range(10)]
+    uploads = [Stream(10, 4000 + n, 80, sk=0x1000 + n, peer="10.0.0.2") for n in range(10)]
     for upload in uploads:
         table.take(upload.sends(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\n" + bytes(20_000)), 0)
     table.tick()

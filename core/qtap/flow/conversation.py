@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from qtap.model import Connection, Transaction
 from qtap.wire.http1 import Listener, Observer
 from qtap.wire.http1_syntax import starts_request
@@ -12,6 +14,13 @@ _EARLY_LIMIT = 64
 """Chunks of a response held back for a request that another thread is still reporting."""
 
 
+class Owner(Listener, Protocol):
+    """Is told of a connection's transactions, and when it may have missed some."""
+
+    def lost(self, connection: Connection) -> None:
+        """Calls of this connection are missing."""
+
+
 class Conversation:
     """The plaintext of one socket or TLS handle.
 
@@ -19,14 +28,14 @@ class Conversation:
     and the next position is exactly what was lost.
     """
 
-    __slots__ = ("_early", "_expected", "_in_order", "_listener", "_live", "connection", "known_role", "observer", "sk")
+    __slots__ = ("_early", "_expected", "_in_order", "_live", "_owner", "connection", "known_role", "observer", "sk")
 
-    def __init__(self, connection: Connection, listener: Listener, body_limit: int, sk: int) -> None:
+    def __init__(self, connection: Connection, owner: Owner, body_limit: int, sk: int) -> None:
         self.connection = connection
         self.sk = sk
         """Kernel address of the socket; 0 while unknown."""
         self.known_role = False
-        self._listener = listener
+        self._owner = owner
         self._live = 0
         """Transactions opened and not finished."""
         self._expected = [_UNKNOWN, _UNKNOWN]
@@ -52,12 +61,12 @@ class Conversation:
         self._live += 1
         if transaction.method:
             self._in_order = True
-        self._listener.opened(transaction)
+        self._owner.opened(transaction)
 
     def finished(self, transaction: Transaction) -> None:
         """Pass on."""
         self._live -= 1
-        self._listener.finished(transaction)
+        self._owner.finished(transaction)
 
     # What the kernel reports.
 
@@ -126,6 +135,7 @@ class Conversation:
             expected = 0
         self.release()
         self._in_order = False
+        self._owner.lost(self.connection)
         if self.known_role:
             self.observer.gap((direction == IN) == self.connection.server, max(position - expected, _UNKNOWN), at)
 

@@ -1,23 +1,29 @@
-"""Joining the two ends of a local connection: one exchange, seen by both of its processes, is two transactions."""
+"""Joining the two ends of a local connection: one exchange, seen by both of its processes, is two transactions.
+
+Both ends see the same requests in the same order, so the oldest that waits is the other half, if its head is the same. Requests
+may be all alike, so order alone tells them apart: where an end did not see everything, those that wait are given up.
+
+A call is reported when it returns. So a client may be heard of after its server has answered, but a server never after its
+client has the answer: of a client's transactions that waits with one, the server's half was not seen.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-
 from qtap.model import Connection, Transaction
 
-_PENDING = 8
-"""Transactions of one connection that may wait for their other half; both ends see them in the same order."""
+_PENDING = 1024
+"""Transactions of one end of a connection that may wait for their other half."""
 
 Key = tuple[str, int, str, int]
+Sides = tuple[list[Transaction], list[Transaction]]
 
 
 class Peers:
-    """Matches transactions by the connection's two addresses and the bytes of the request head, which both ends share."""
+    """Matches transactions by the connection's two addresses and their order."""
 
     def __init__(self) -> None:
         self._local: set[str] = {"127.0.0.1", "::1"}
-        self._pending: dict[Key, tuple[deque[Transaction], deque[Transaction]]] = {}
+        self._pending: dict[Key, Sides] = {}
 
     def opened(self, transaction: Transaction) -> None:
         """Look for the other half, else wait for it."""
@@ -25,17 +31,35 @@ class Peers:
         self._local.add(connection.local.ip)
         if connection.remote.ip not in self._local:
             return
-        key = _key(connection)
-        sides = self._pending.get(key)
-        if sides is None:
-            sides = self._pending[key] = (deque(maxlen=_PENDING), deque(maxlen=_PENDING))
+        sides = self._pending.setdefault(_key(connection), ([], []))
         others = sides[not connection.server]
-        for other in others:
-            if other.request.head == transaction.request.head and other.connection is not connection:
-                other.peer, transaction.peer = transaction.id, other.id
-                others.remove(other)
-                return
-        sides[connection.server].append(transaction)
+        if connection.server and transaction.request.head:
+            others[:] = [other for other in others if not other.response.head]
+        other = next((other for other in others if _may_be_one(transaction, other)), None)
+        if other is not None:
+            others.remove(other)
+            other.peer, transaction.peer = transaction.id, other.id
+        elif len(sides[connection.server]) < _PENDING:
+            sides[connection.server].append(transaction)
+
+    def awaits(self, transaction: Transaction) -> bool:
+        """Whether the other half may still come."""
+        if transaction.peer or transaction.connection.remote.ip not in self._local:
+            return False
+        sides = self._pending.get(_key(transaction.connection))
+        return sides is not None and any(other is transaction for other in sides[transaction.connection.server])
+
+    def forget(self, transaction: Transaction) -> None:
+        """Wait no longer for the other half."""
+        sides = self._pending.get(_key(transaction.connection))
+        if sides is not None:
+            side = sides[transaction.connection.server]
+            side[:] = [other for other in side if other is not transaction]
+
+    def lost(self, connection: Connection) -> None:
+        """Give up what waits: an end of this connection did not see everything."""
+        for side in self._pending.get(_key(connection), ()):
+            side.clear()
 
     def closed(self, connection: Connection) -> None:
         """Forget what waits on this connection once neither end has anything left."""
@@ -44,6 +68,13 @@ class Peers:
             sides[connection.server].clear()
             if not sides[not connection.server]:
                 del self._pending[key]
+
+
+def _may_be_one(new: Transaction, waiting: Transaction) -> bool:
+    """Tell whether both can be one exchange; `new` may be an answer whose request this end did not see."""
+    if new.connection is waiting.connection:
+        return False
+    return not new.request.head or new.request.head == waiting.request.head
 
 
 def _key(connection: Connection) -> Key:

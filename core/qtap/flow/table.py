@@ -24,6 +24,8 @@ _EARLY_WAIT = 50_000_000
 _LOOK_EVERY = 1_000_000_000
 """Nanoseconds between two looks at how much live bodies hold."""
 _LARGE_BODY = 1 << 14
+_PEER_WAIT = 200_000_000
+"""Nanoseconds a finished transaction waits for its other end, whose call may return, and be reported, later."""
 _TABLE_LIMIT = 65_536
 """As many connections as the kernel's own table; the oldest goes first."""
 
@@ -51,6 +53,7 @@ class ConnectionTable:
         self._by_socket: dict[int, set[Key]] = {}
         self._closing: list[tuple[int, int, Key, Conversation]] = []
         self._early: deque[tuple[int, Conversation]] = deque()
+        self._unmatched: deque[tuple[int, Transaction]] = deque()
         self._order = 0
 
     def __len__(self) -> int:
@@ -66,8 +69,15 @@ class ConnectionTable:
         self.sink.transaction_opened(transaction)
 
     def finished(self, transaction: Transaction) -> None:
-        """Pass on a transaction that changes no more."""
-        self.sink.transaction_finished(transaction)
+        """Pass on a transaction that changes no more, once its other end is known or will not be."""
+        if self._peers.awaits(transaction):
+            self._unmatched.append((time.time_ns() + _PEER_WAIT, transaction))
+        else:
+            self.sink.transaction_finished(transaction)
+
+    def lost(self, connection: Connection) -> None:
+        """Pair nothing across a loss."""
+        self._peers.lost(connection)
 
     # What the ring brings.
 
@@ -112,6 +122,7 @@ class ConnectionTable:
                 self._end(key, conversation, conversation.connection.closed_at)
         while self._early and self._early[0][0] <= now:
             self._early.popleft()[1].release()
+        self._pass_on_unmatched(now)
         if now >= self._next_look:
             self._next_look = now + _LOOK_EVERY
             self._bound_live_bodies()
@@ -122,6 +133,14 @@ class ConnectionTable:
         for key, conversation in list(self._table.items()):
             closed = conversation.connection.closed_at
             self._end(key, conversation, closed or now, "" if closed else "capture_ended")
+        self._pass_on_unmatched(now + 2 * _PEER_WAIT)
+
+    def _pass_on_unmatched(self, now: int) -> None:
+        unmatched = self._unmatched
+        while unmatched and (unmatched[0][0] <= now or unmatched[0][1].peer):
+            transaction = unmatched.popleft()[1]
+            self._peers.forget(transaction)
+            self.sink.transaction_finished(transaction)
 
     def _bound_live_bodies(self) -> None:
         held = [(conversation.observer.held, conversation) for conversation in self._table.values()]

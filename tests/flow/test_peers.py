@@ -1,0 +1,77 @@
+"""Which two transactions are one exchange, on connections whose requests and answers are all alike."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from qtap.flow.table import clock_offset
+from qtap.model import Transaction
+from tests.flow.kernel import Stream, told_by
+
+ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+TICK = 1_000_000
+
+
+class Exchange:
+    """The four calls of one exchange, in the order in which they are made."""
+
+    def __init__(self, client: Stream, server: Stream) -> None:
+        self.asks, self.hears = client.sends(ASK), server.receives(ASK)
+        self.answers, self.gets = server.sends(ANSWER), client.receives(ANSWER)
+        self.calls = [self.asks, self.hears, self.answers, self.gets]
+        (self.began,) = struct.unpack_from("<Q", self.asks)
+
+    def holds(self, transaction: Transaction) -> bool:
+        at = (transaction.request.first_at or transaction.response.first_at) - clock_offset()
+        return self.began - TICK // 2 < at < self.began + 3.5 * TICK
+
+
+def three(*, opened: int = 1) -> list[Exchange]:
+    client, server = Stream(10, 4000, 80, opened=opened), Stream(20, 80, 4000, sk=0x2000, opened=opened)
+    return [Exchange(client, server) for _ in range(3)]
+
+
+def joined(every: list[Exchange], *calls: bytes) -> list[int]:
+    """Give the numbers of the exchanges whose two ends know each other; fail when ends of different ones do."""
+    finished = told_by(*calls).finished
+    by_id = {transaction.id: transaction for transaction in finished}
+    found = []
+    for transaction in finished:
+        if transaction.peer and not transaction.connection.server:
+            peer = by_id[transaction.peer]
+            assert peer.connection.server
+            assert peer.peer == transaction.id
+            (number,) = (number for number, exchange in enumerate(every) if exchange.holds(transaction))
+            assert every[number].holds(peer)
+            found.append(number)
+    return sorted(found)
+
+
+def test_a_client_whose_call_returns_after_the_answer_was_sent_is_joined_with_its_server() -> None:
+    every = three()
+    assert joined(every, *(call for each in every for call in (each.hears, each.answers, each.asks, each.gets))) == [0, 1, 2]
+
+
+def test_pipelined_requests_are_joined_in_their_order() -> None:
+    every = three()
+    calls = [*(each.asks for each in every), *(each.hears for each in every)]
+    assert joined(every, *calls, *(each.answers for each in every), *(each.gets for each in every)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("missed", "expected"), [(0, [0, 1, 2]), (1, [0, 1, 2]), (2, [0, 1, 2]), (3, [1, 2]), (4, [1, 2])])
+def test_calls_before_capture_began_shift_nothing(missed: int, expected: list[int]) -> None:
+    every = three(opened=0)
+    assert joined(every, *[call for each in every for call in each.calls][missed:]) == expected
+
+
+def test_requests_lost_at_the_server_are_not_taken_for_later_ones() -> None:
+    every = three()
+    assert joined(every, every[0].asks, every[0].gets, *every[1].calls, *every[2].calls) == [1, 2]
+
+
+def test_requests_lost_at_the_client_are_not_taken_for_later_ones() -> None:
+    every = three()
+    assert joined(every, *every[0].calls, every[1].hears, every[1].answers, *every[2].calls) == [0, 2]
