@@ -26,7 +26,7 @@ class Exchange:
 
     def holds(self, transaction: Transaction) -> bool:
         at = (transaction.request.first_at or transaction.response.first_at) - clock_offset()
-        return self.began - TICK // 2 < at < self.began + 3.5 * TICK
+        return bool(self.began - TICK // 2 < at < self.began + 3.5 * TICK)
 
 
 def three(*, opened: int = 1) -> list[Exchange]:
