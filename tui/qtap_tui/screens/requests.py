@@ -5,6 +5,7 @@ Ten times a second (five over SSH) it looks at the log; what has not changed is 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -32,6 +33,8 @@ _LOCAL, _OVER_SSH = 0.1, 0.2
 """Seconds between two looks at the log."""
 _SLICE = 5_000_000
 """Nanoseconds a search takes before keys come first."""
+_REST = 0.001
+"""Seconds between two slices."""
 SIDE_BY_SIDE = 120
 """Least width for list and details beside each other."""
 STACKED = 36
@@ -133,7 +136,7 @@ class RequestsScreen(Screen[None]):
     def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
         """Filter as typed."""
         self.view.filter(event.words)
-        self._search()
+        self.run_worker(self._search(), group="search", exclusive=True)
 
     def on_words_left(self) -> None:
         """Keep the filter."""
@@ -232,10 +235,12 @@ class RequestsScreen(Screen[None]):
         self.list.focus()
         self.tick()
 
-    def _search(self) -> None:
-        """Search a slice; keys and other messages come between two slices."""
-        if self.view.search(_SLICE):
-            self.call_later(self._search)
+    async def _search(self) -> None:
+        """Search slice by slice; keys are obeyed and lines painted between two of them."""
+        while self.view.search(_SLICE):
+            self.list.sync()
+            # Longer than nothing: a key passes through several tasks, each of which would wait for a slice.
+            await asyncio.sleep(_REST)
         self.list.sync()
 
     def _clear(self, confirmed: bool | None) -> None:

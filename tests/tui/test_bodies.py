@@ -1,0 +1,154 @@
+"""Bodies: content codings taken off, views that fit, hostile content shown and never obeyed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qtap.model import Message
+from qtap_tui.bodies import VIEWS, Body, choose
+from qtap_tui.bodies.coding import LIMIT, decode
+from qtap_tui.details.body import as_bytes, body
+from tests.tui.synthetic import transaction
+from tests.tui.test_document import rows
+
+TEXT = b"hello, world\n" * 1000
+RAW = zlib.compressobj(wbits=-15)
+RAW_DEFLATED = RAW.compress(TEXT) + RAW.flush()
+
+
+@pytest.mark.parametrize(
+    ("codings", "data"),
+    [
+        ("gzip", gzip.compress(TEXT)),
+        ("x-gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
+        ("deflate", zlib.compress(TEXT)),
+        ("deflate", RAW_DEFLATED),
+        ("zstd", zstandard.compress(TEXT)),
+        ("identity", TEXT),
+        ("", TEXT),
+        ("deflate, GZIP", gzip.compress(zlib.compress(TEXT))),
+    ],
+)
+def test_codings_come_off(codings: str, data: bytes) -> None:
+    assert decode(data, codings).data == TEXT
+
+
+@pytest.mark.parametrize(("coding", "data"), [("gzip", gzip.compress(TEXT)), ("zstd", zstandard.compress(TEXT * 100))])
+def test_half_a_body_gives_what_it_holds(coding: str, data: bytes) -> None:
+    found = decode(data[: len(data) // 2] if coding == "gzip" else data[:-4], coding).data
+    assert found
+    assert (TEXT * 100).startswith(found)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd"])
+def test_a_bomb_stops_at_the_limit_and_says_so(coding: str) -> None:
+    zeros = bytes(10 * LIMIT)
+    data = {"gzip": gzip.compress(zeros), "deflate": zlib.compress(zeros), "zstd": zstandard.compress(zeros)}[coding]
+    found = decode(data, coding)
+    assert len(found.data) == LIMIT
+    assert "more than" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("codings", "note"),
+    [
+        ("br", "brotli cannot be decoded here"),
+        ("snappy", "unknown content coding 'snappy'"),
+        ("gzip", "not gzip"),
+        ("zstd", "not zstd"),
+        (",".join(["gzip"] * 9), "9 content codings"),
+    ],
+)
+def test_what_cannot_come_off_is_said_and_shown_as_it_is(codings: str, note: str) -> None:
+    found = decode(b"plain", codings)
+    assert found.data == b"plain"
+    assert note in found.notes[-1]
+
+
+@given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "zstd", "br", "gzip, zstd"]))
+def test_no_bytes_break_the_decoder(data: bytes, codings: str) -> None:
+    decode(data, codings)
+    decode(gzip.compress(data)[:-3] + data, codings)
+
+
+@given(
+    st.binary(max_size=200) | st.text(max_size=80).map(lambda text: json.dumps({text: [text, 1.5, None]}).encode()),
+    st.sampled_from(["", "application/json", "text/plain", "image/png"]),
+    st.sampled_from(["", "utf-8", "latin1", "zip", "idna", "utf_7", "hex", "iso-8859-99", "utf-16"]),
+)
+def test_every_view_takes_any_bytes(data: bytes, kind: str, charset: str) -> None:
+    found = Body(data, kind, charset)
+    assert choose(found).views
+    for view in VIEWS:
+        assert isinstance(rows(view.document(found), 40), list)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "name"),
+    [
+        (b'{"a":1}', "application/json", "JSON"),
+        (b'{"a":1}', "application/problem+json", "JSON"),
+        (b" [1,2]", "", "JSON"),
+        (b"{not json}", "", "text"),
+        (b"a=1&b=2", "application/x-www-form-urlencoded", "text"),
+        (bytes(range(256)), "application/octet-stream", "hex"),
+        (b"plain", "", "text"),
+    ],
+)
+def test_the_best_view_comes_first(data: bytes, kind: str, name: str) -> None:
+    assert choose(Body(data, kind)).at(0).name == name
+
+
+def test_json_is_indented_and_keeps_its_numbers() -> None:
+    found = rows(choose(Body(b'{"price":12.50,"big":123456789012345678901234567890}', "application/json")).at(0).document(
+        Body(b'{"price":12.50,"big":123456789012345678901234567890}', "application/json")), 60)  # fmt: skip
+    assert found == ["{", '  "price": 12.50,', '  "big": 123456789012345678901234567890', "}"]
+
+
+def test_json_tokens_have_their_roles() -> None:
+    view = VIEWS[0]
+    row = view.document(Body(b'{"k": true}', "application/json"))
+    row.reflow(80)
+    assert [(role, text) for role, text in row.row(1) if text.strip()] == [("key", '"k"'), ("dim", ":"), ("literal", "true")]
+
+
+@pytest.mark.parametrize("data", [b'{"a":[1,2', b"[" * 100_000, b'{"a":"\x1b"}', b""])
+def test_json_that_is_cut_wrong_or_too_deep_is_shown_as_it_stands(data: bytes) -> None:
+    document = VIEWS[0].document(Body(data, "application/json"))
+    assert "".join(rows(document, 80)) == data.decode("cp1252")
+
+
+def test_hex_shows_offset_digits_and_letters() -> None:
+    hexed = VIEWS[2].document(Body(b"GET /\x00\x1b[31m and so on"))
+    assert rows(hexed, 80)[0] == "00000000  47 45 54 20 2f 00 1b 5b  33 31 6d 20 61 6e 64 20 GET /..[31m and "
+    assert rows(hexed, 60)[0] == "00000000  47 45 54 20  2f 00 1b 5b GET /..["
+
+
+def test_a_cut_body_says_how_much_is_missing() -> None:
+    message = Message(head=b"HTTP/1.1 200 OK\r\n\r\n", body=b"abc", body_size=1003, complete=True)
+    assert rows(body(message, 0, finished=True), 60)[-1] == "── 1,000 more bytes are missing here ──"
+
+
+def test_a_growing_body_says_that_it_grows() -> None:
+    message = Message(head=b"HTTP/1.1 200 OK\r\n\r\n", body=bytearray(b"abc"), body_size=3)
+    assert rows(body(message, 0, finished=False), 60)[-1] == "── still arriving ──"
+    assert rows(body(message, 0, finished=True), 60)[-1] == "── the body ended early ──"
+
+
+def test_no_body_is_told_from_no_body_yet_and_from_a_body_not_kept() -> None:
+    assert rows(body(Message(), 0, finished=False), 60) == ["no body yet"]
+    assert rows(body(Message(complete=True), 0, finished=False), 60) == ["no body"]
+    assert rows(body(Message(body_size=5, complete=True), 0, finished=True), 60) == ["5 bytes of body passed and were not kept"]
+
+
+def test_bytes_of_heads_and_bodies_stand_below_each_other() -> None:
+    found = rows(as_bytes(transaction(request_body=b"xyz")), 80)
+    titles = [line for line in found if line.endswith("bytes")]
+    assert titles == ["Request head, 92 bytes", "Request body, 3 bytes", "Response head, 51 bytes", "Response body, 79 bytes"]
