@@ -9,6 +9,7 @@ enum shape { SHAPE_NONE, SHAPE_BUFFER, SHAPE_IOV, SHAPE_MESSAGE, SHAPE_MESSAGES,
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
 #define USER_CS_64 0x33
+#define EMPTY_BUFFERS 64
 
 #define OP(shape, dir) ((shape) << 1 | (dir))
 
@@ -85,7 +86,11 @@ static __always_inline int gather(struct walk *w, u32 shape) {
         w->message = argument;
         next_buffer(w);
     }
-    next_buffer(w);
+    /* What the first bytes are decides what the connection is: pass over empty buffers. */
+#pragma nounroll
+    for (u32 i = 0; i < EMPTY_BUFFERS && !w->left; i++)
+        if (!next_buffer(w))
+            break;
     return w->left != n || n > MAX_CHUNK;
 }
 
@@ -239,8 +244,11 @@ int walk_socket(struct bpf_raw_tracepoint_args *ctx) {
     u64 pid_tgid = bpf_get_current_pid_tgid();
     struct long_call *call = long_calls.lookup(&pid_tgid);
     struct stream *stream = call ? long_call_stream(call) : 0;
-    if (stream)
-        walk_buffers(call, stream);
+    if (!stream)
+        return 0;
+    if (walk_buffers(call, stream))
+        socket_tails.call(ctx, TAIL_WALK);
+    end_walk(call);
     return 0;
 }
 

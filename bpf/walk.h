@@ -3,7 +3,7 @@
  * Calls with more than one buffer, or more than MAX_CHUNK bytes: a program of its own, reached by tail call, that passes over
  * the buffers with its progress in a map.
  */
-#define WALK_STEPS 168 /* buffers and chunks of one call: 168 * 16 KiB is 2.6 MiB */
+#define WALK_STEPS 168 /* buffers and chunks that one run passes: 168 * 16 KiB is 2.6 MiB; the kernel allows 33 tail calls */
 
 struct long_call {
     struct record header;
@@ -139,16 +139,23 @@ static __always_inline void walk_step(struct walk *w, struct record *header, str
     w->off += n;
 }
 
-static __always_inline void walk_buffers(struct long_call *call, struct stream *stream) {
+/* Gives 1 when the call has more, for another run. */
+static __always_inline int walk_buffers(struct long_call *call, struct stream *stream) {
     struct walk *w = &call->walk;
-    struct record *header = &call->header;
 #pragma nounroll
     for (u32 i = 0; i < WALK_STEPS; i++) {
         if (!next_buffer(w))
-            break;
+            return 0;
         if (w->left)
-            walk_step(w, header, stream);
+            walk_step(w, &call->header, stream);
     }
+    return 1;
+}
+
+/* What of the call was not copied. */
+static __always_inline void end_walk(struct long_call *call) {
+    struct walk *w = &call->walk;
+    struct record *header = &call->header;
     if (w->emitted < header->total) {
         header->off = w->emitted;
         header->flags |= header->level == LEVEL_FULL ? FLAG_UNSEEN : FLAG_SKIPPED | w->rest;
