@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -176,3 +178,29 @@ def test_stop_ends_a_replay_before_its_next_record(tmp_path: Path) -> None:
     stopping.join()
     assert witness.told == [("process", CURL)]
     assert not witness.ended.is_set()
+
+
+def test_a_paced_replay_shows_the_status_while_the_body_is_still_coming(tmp_path: Path) -> None:
+    stream = transaction()
+    whole = transaction().response
+    stream.request.first_at = stream.request.last_at = BEGAN
+    stream.response.first_at, stream.response.last_at = BEGAN + 50 * MS, BEGAN + 400 * MS
+    witness = Witness()
+    source = ReplaySource(CaptureReader(saved(tmp_path / "capture", [stream])), pace=True, on_end=witness.ended.set)
+    source.start(witness)
+    assert until(lambda: bool(witness.opened))
+    live = witness.opened[0]
+    assert until(lambda: live.status == 200)
+    assert not live.finished
+    assert live.response.head == whole.head
+    assert witness.ended.wait(10)
+    assert live.finished
+    assert live.response.body == whole.body
+
+
+def until(truth: Callable[[], bool]) -> bool:
+    """Wait, for ten seconds at most, until something is so."""
+    end = time.monotonic() + 10
+    while not truth() and time.monotonic() < end:
+        time.sleep(0.002)
+    return truth()

@@ -28,9 +28,9 @@ class ReplaySource:
     """Gives the records of `reader` to a sink in the order of the file, on the thread `qtap-replay`.
 
     As fast as the sink takes them, or, with `pace`, at the speed at which they were recorded: a transaction is then opened
-    with its request alone when that began, and finished when its last byte passed. `on_end` is called on the thread once the
-    whole capture was given, not when `stop` ended it. Connections that are equal are given as one object, as live capture gives
-    them.
+    with its request alone when that began, gets its status when the response began, and is finished when its last byte passed.
+    `on_end` is called on the thread once the whole capture was given, not when `stop` ended it. Connections that are equal are
+    given as one object, as live capture gives them.
     """
 
     def __init__(self, reader: CaptureReader, *, pace: bool = False, on_end: Callable[[], None] | None = None) -> None:
@@ -106,17 +106,18 @@ class Schedule:
         self._sink = sink
         self._ends: deque[tuple[int, int, Callable[[], None]]] = deque()
         """When, bytes held, what to do."""
-        self._openings: list[tuple[int, int, Transaction]] = []
+        self._before: list[tuple[int, int, Callable[[], None]]] = []
+        """When, order, what to do: openings, and the heads of responses."""
         self._held = 0
-        self._opened = itertools.count()
+        self._order = itertools.count()
         self._latest = 0
 
     def __iter__(self) -> Iterator[tuple[int, Callable[[], None]]]:
         while self._read_ahead():
             due, held, end = self._ends[0]
-            if self._openings and self._openings[0][0] <= due:
-                at, _, transaction = heapq.heappop(self._openings)
-                yield at, partial(self._sink.transaction_opened, transaction)
+            if self._before and self._before[0][0] <= due:
+                at, _, act = heapq.heappop(self._before)
+                yield at, act
                 continue
             self._ends.popleft()
             self._held -= held
@@ -130,6 +131,9 @@ class Schedule:
             self._add(record)
         return bool(self._ends)
 
+    def _push(self, at: int, act: Callable[[], None]) -> None:
+        heapq.heappush(self._before, (at, next(self._order), act))
+
     def _add(self, record: Record) -> None:
         due = self._latest = max(self._latest, _time_of(record))
         if not isinstance(record, Transaction):
@@ -138,9 +142,17 @@ class Schedule:
         whole = copy.copy(record)
         record.status, record.response, record.informational = 0, Message(), ()
         record.incomplete, record.opaque, record.finished = (), False, False
-        heapq.heappush(self._openings, (min(whole.started_at, due), next(self._opened), record))
+        self._push(min(whole.started_at, due), partial(self._sink.transaction_opened, record))
+        if whole.response.head:
+            self._push(min(max(whole.response.first_at, whole.started_at), due), partial(_answer, record, whole))
         self._held += whole.cost
         self._ends.append((due, whole.cost, partial(_finish, record, whole, self._sink)))
+
+
+def _answer(transaction: Transaction, whole: Transaction) -> None:
+    response = whole.response
+    transaction.response = Message(head=response.head, first_at=response.first_at, last_at=response.first_at)
+    transaction.status = whole.status
 
 
 def _finish(transaction: Transaction, whole: Transaction, sink: Sink) -> None:
