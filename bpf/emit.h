@@ -70,6 +70,12 @@ static __always_inline void submit(struct record *rec) {
     bpf_ringbuf_submit(rec, NO_WAKEUP);
 }
 
+/* A large one: bodies can fill the ring before the reader's next look. */
+static __always_inline void submit_large(struct record *rec) {
+    u64 filled = bpf_ringbuf_query(RING, 0 /* BPF_RB_AVAIL_DATA */);
+    bpf_ringbuf_submit(rec, filled > bpf_ringbuf_query(RING, 1 /* BPF_RB_RING_SIZE */) / 8 ? WAKEUP : NO_WAKEUP);
+}
+
 /* A record without data. */
 static __always_inline void emit_bare(const struct record *header, u64 bytes) {
     struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec, 0);
@@ -105,7 +111,7 @@ static __always_inline int emit_data(const struct record *header, u64 base, u64 
         submit(rec);
     } else if (n - 1 < MAX_CHUNK) {
         EMIT_INTO(MAX_CHUNK, 0);
-        submit(rec);
+        submit_large(rec);
     }
     return 0;
 }
