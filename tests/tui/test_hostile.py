@@ -43,6 +43,19 @@ async def test_markup_is_shown_as_it_was_sent() -> None:
         assert "[red]body[/red]" in screen.text
 
 
+async def test_a_megabyte_in_one_line_hides_no_other_line() -> None:
+    async with running(feed(), (100, 50)) as screen:
+        await screen.press("enter", "z")
+        for words in (("more, see Headers)", "Direction", "Received"), ("more, see Bytes)", "Content-Type: text/␛[31m")):
+            view, pages = screen.detail.document_view, screen.text
+            for _ in range(20):
+                await screen.press("pagedown")
+                pages += screen.text
+            assert view.top == view.last_top
+            assert [word for word in words if word not in pages] == []
+            await screen.press("l")
+
+
 async def test_hostile_filter_text_is_only_text() -> None:
     async with running(feed()) as screen:
         await screen.press("slash")

@@ -26,6 +26,7 @@ def looks(snap_compare: Compare) -> Callable[..., bool]:
 
     def compare(app: App[int], size: tuple[int, int], *keys: str) -> bool:
         async def press(pilot: Pilot[int]) -> None:
+            await pilot.pause()
             await pilot.press(*keys)
             requests = pilot.app.screen_stack[0]
             assert isinstance(requests, RequestsScreen)

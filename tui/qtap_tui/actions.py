@@ -1,7 +1,10 @@
 """The registry of actions: footer, `?` help, command palette and the user's keymap all read it.
 
 An action is carried out by the method `action_<method>` of what it belongs to: the application, the Requests screen, every
-widget that shows lines, the list, the detail pane or the filter bar.
+widget that shows lines, the list, the detail pane or the filter bar; `screen.` before the method names the screen instead.
+
+All keys but those of the filter bar are obeyed in the order in which they come, before the next is looked at (Textual calls
+that priority): over a slow link `/nginx` arrives in one piece, and the `n` must find the filter bar open.
 """
 
 from __future__ import annotations
@@ -40,8 +43,6 @@ class Action:
     """One line."""
     footer: bool = False
     """Whether the footer shows it."""
-    priority: bool = False
-    """Whether it comes before what the focused widget does with the key."""
 
     @property
     def place(self) -> str:
@@ -50,7 +51,7 @@ class Action:
 
 
 ACTIONS = (
-    Action("list.open", "enter", "open", "Details", "Show everything known about the request", footer=True),
+    Action("list.open", "enter", "screen.details", "Details", "Show everything known about the request", footer=True),
     Action("requests.filter", "slash", "filter", "Filter", "Filter by words in method, host, path, status, process, pid",
            footer=True),
     Action("requests.follow", "f", "follow", "Follow", "Follow the newest request, or stop following"),
@@ -65,8 +66,8 @@ ACTIONS = (
     Action("detail.view", "v", "view", "View as", "Show the body as JSON, text or hex", footer=True),
     Action("detail.next", "J", "step(1)", "Next", "Show the next request of the list", footer=True),
     Action("detail.previous", "K", "step(-1)", "Previous", "Show the previous request of the list"),
-    Action("filter.keep", "enter,down", "keep", "Keep", "Keep the filter and go to the list", footer=True),
-    Action("filter.drop", "escape", "drop", "Drop", "Clear the filter", footer=True),
+    Action("filter.keep", "enter,down", "screen.keep_filter", "Keep", "Keep the filter and go to the list", footer=True),
+    Action("filter.drop", "escape", "screen.drop_filter", "Drop", "Clear the filter", footer=True),
     Action("lines.down", "down,j", "move(1)", "Down", "One line down"),
     Action("lines.up", "up,k", "move(-1)", "Up", "One line up; in the list this stops following"),
     Action("lines.page_down", "pagedown,ctrl+f,space", "page(1)", "Page down", "One page down"),
@@ -79,7 +80,7 @@ ACTIONS = (
     Action("app.help", "question_mark,f1", "help", "Help", "Show every key", footer=True),
     Action("app.palette", "colon,ctrl+p", "command_palette", "Commands", "Find a command by its name"),
     Action("app.theme", "t", "next_theme", "Theme", "Change to the next theme"),
-    Action("app.quit", "ctrl+q,ctrl+c", "quit", "Quit", "Leave the program", priority=True),
+    Action("app.quit", "ctrl+q,ctrl+c", "quit", "Quit", "Leave the program"),
 )  # fmt: skip
 
 BY_ID = {action.id: action for action in ACTIONS}
@@ -106,7 +107,7 @@ _KEY_NAMES = {
 def bindings(place: Place) -> list[BindingType]:
     """Give the bindings of one place; their ids are the actions', so that a keymap can change the keys."""
     return [
-        Binding(action.keys, action.method, action.title, id=action.id, show=action.footer, priority=action.priority)
+        Binding(action.keys, action.method, action.title, id=action.id, show=action.footer, priority=action.place != "filter")
         for action in ACTIONS
         if action.place == place
     ]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -60,6 +61,12 @@ class QtapApp(App[int]):
             for number in _SIGNALS:
                 loop.add_signal_handler(number, self.exit)
 
+    async def on_event(self, event: events.Event) -> None:
+        """The first key ends the first line."""
+        if isinstance(event, events.Key):
+            self._requests.end_hint()
+        await super().on_event(event)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer what the registry holds and the focused place can do."""
         for active in {active.binding.id: active for active in screen.active_bindings.values()}.values():
@@ -74,8 +81,11 @@ class QtapApp(App[int]):
             self.pop_screen()
 
     def action_help(self) -> None:
-        """Show every key."""
-        self.push_screen(HelpScreen(self._keymap))
+        """Show every key, or no longer."""
+        if isinstance(self.screen, HelpScreen):
+            self.pop_screen()
+        else:
+            self.push_screen(HelpScreen(self._keymap))
 
     def action_next_theme(self) -> None:
         """Change to the next theme that can be read; say what is wrong with one that cannot."""

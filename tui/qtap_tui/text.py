@@ -67,6 +67,11 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return padding + text if right else text + padding
 
 
+def shorten(text: str, limit: int, where: str) -> str:
+    """Give `text`, cut after `limit` characters with a note that says `where` the whole is."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more, see {where})"
+
+
 def may_be_wide(text: str) -> bool:
     """Whether some character of `text` may take two cells."""
     return not text.isascii() and _MAY_BE_WIDE.search(text) is not None

@@ -6,9 +6,11 @@ from qtap.model import Message, Transaction
 from qtap.model.message import split_fields
 from qtap_tui.columns import status_role
 from qtap_tui.document import Line, SpanDocument
-from qtap_tui.text import from_bytes
+from qtap_tui.text import from_bytes, shorten
 
 _HANG = 4
+_LONGEST = 8192
+"""Characters shown of one line, so that those behind a megabyte can be reached."""
 
 
 def headers(transaction: Transaction) -> SpanDocument:
@@ -31,8 +33,12 @@ def _message(message: Message, role: str) -> list[Line]:
 
 def _head(head: bytes, role: str) -> list[Line]:
     start, _, block = head.lstrip(b"\r\n").partition(b"\n")
-    return [((role, from_bytes(start.rstrip(b"\r"))),), *_fields(block)]
+    return [((role, _text(start.rstrip(b"\r"))),), *_fields(block)]
 
 
 def _fields(block: bytes) -> list[Line]:
-    return [(("key", from_bytes(name)), ("dim", ": "), ("text", from_bytes(value))) for name, value in split_fields(block)]
+    return [(("key", _text(name)), ("dim", ": "), ("text", _text(value))) for name, value in split_fields(block)]
+
+
+def _text(raw: bytes) -> str:
+    return shorten(from_bytes(raw), _LONGEST, "Bytes")

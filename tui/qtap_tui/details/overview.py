@@ -6,10 +6,12 @@ from qtap.model import Message, Transaction
 from qtap_tui import formats
 from qtap_tui.columns import PEER, status_role
 from qtap_tui.document import Line, Span, SpanDocument
-from qtap_tui.text import from_latin
+from qtap_tui.text import from_latin, shorten
 
 _LABEL = 12
 _BAR = 40
+_LONGEST = 400
+"""Characters shown of one value, so that a hostile one does not push the others off the screen."""
 _DIRECTIONS = {
     "ingress": "incoming (ingress)",
     "egress-internal": "outgoing, within private networks (egress-internal)",
@@ -35,16 +37,19 @@ def overview(transaction: Transaction, peer: Transaction | None) -> SpanDocument
 
 
 def _field(label: str, value: str, role: str = "text") -> list[Line]:
-    return [(("label", label.ljust(_LABEL)), (role, value))] if value else []
+    return [(("label", label.ljust(_LABEL)), (role, shorten(value, _LONGEST, "the capture")))] if value else []
 
 
 def _summary(transaction: Transaction) -> list[Line]:
     url = from_latin(transaction.url if transaction.target.startswith("/") else transaction.target or transaction.host)
     status = transaction.response.start_line.partition(" ")[2] if transaction.status else ""
-    first: list[Span] = [("title", from_latin(transaction.method) or "(request not seen)"), ("text", f" {url}")]
+    first: list[Span] = [
+        ("title", from_latin(transaction.method[:_LABEL]) or "(request not seen)"),
+        ("text", " " + shorten(url, _LONGEST, "Headers")),
+    ]
     if status:
         second: list[Span] = [
-            (status_role(transaction), from_latin(status)),
+            (status_role(transaction), from_latin(status[:_LONGEST])),
             ("dim", f"  {formats.duration(transaction.duration)}"),
         ]
     else:
@@ -55,7 +60,7 @@ def _summary(transaction: Transaction) -> list[Line]:
 
 
 def _missing(transaction: Transaction) -> list[Line]:
-    lines: list[Line] = [(("warning", f"! {formats.reason(word)}"),) for word in transaction.incomplete]
+    lines: list[Line] = [(("warning", f"! {formats.reason(word)[:_LONGEST]}"),) for word in transaction.incomplete]
     if transaction.opaque:
         lines.append((("dim", "the connection goes on in another protocol after this response"),))
     return lines

@@ -16,8 +16,8 @@ class ConfirmScreen(ModalScreen[bool]):
     """Asks `question`; gives True for yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y,enter", "answer(True)", "Yes"),
-        Binding("n,escape,q", "answer(False)", "No"),
+        Binding("y,enter", "answer(True)", "Yes", priority=True),
+        Binding("n,escape,q", "answer(False)", "No", priority=True),
     ]
     DEFAULT_CSS = """
     ConfirmScreen { align: center middle; }

@@ -44,7 +44,7 @@ def help_lines(keymap: Mapping[str, str]) -> list[Line]:
 class HelpScreen(Screen[None]):
     """Shows the keys until one of `?`, `q` or escape."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,f1,q,escape", "dismiss", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q,escape", "dismiss", "Back", priority=True)]
     DEFAULT_CSS = "HelpScreen DocumentView { padding: 0 1; }"
 
     def __init__(self, keymap: Mapping[str, str]) -> None:

@@ -24,7 +24,7 @@ from qtap_tui.screens.confirm import ConfirmScreen
 from qtap_tui.view import View
 from qtap_tui.widgets.bars import KeyFooter, ListHeading
 from qtap_tui.widgets.detail import Detail
-from qtap_tui.widgets.filter_bar import FilterBar
+from qtap_tui.widgets.filter_bar import FilterBar, Words
 from qtap_tui.widgets.notice import Notice
 from qtap_tui.widgets.status_line import ListState, Rate, StatusLine
 from qtap_tui.widgets.transaction_list import TransactionList
@@ -81,6 +81,7 @@ class RequestsScreen(Screen[None]):
                 yield TransactionList(self.view, self._now, id="list")
             yield Detail(self._peer_of, id="detail")
         yield Notice(id="notice")
+        yield FilterBar(id="filter")
         yield StatusLine(id="status")
         yield KeyFooter(id="footer")
 
@@ -97,8 +98,8 @@ class RequestsScreen(Screen[None]):
         state = self.feed.state()
         self._live_clock = state.phase == "live"
         self.view.poll()
-        self.list.empty_text = self._empty_text(state.phase, state.message)
         self.list.sync()
+        self.list.say(self._empty_text(state.phase, state.message))
         if self.detail.display:
             self.detail.sync()
         self._rate.update(self.view.log.end)
@@ -109,9 +110,13 @@ class RequestsScreen(Screen[None]):
         """Arrange the panes for the new size."""
         self._arrange(event.size.width, event.size.height)
 
-    def on_key(self, _event: events.Key) -> None:
-        """The first key ends the hint."""
+    def end_hint(self) -> None:
+        """Take the first line away: the user has found the keys."""
         self._hint_on = False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's signature
+        """Leave keys that mean something in a text to the filter bar while one types there."""
+        return not (action in ("filter", "escape") and isinstance(self.focused, Words))
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         """A pane that stands alone is the one with the focus."""
@@ -124,10 +129,7 @@ class RequestsScreen(Screen[None]):
 
     def on_transaction_list_opened(self) -> None:
         """Open the details."""
-        if self.list.selected is not None:
-            self._set_open(is_open=True)
-            self.detail.show(self.list.selected)
-            self.detail.document_view.focus()
+        self.action_details()
 
     def on_detail_step(self, event: Detail.Step) -> None:
         """Go to another row without leaving the details."""
@@ -138,24 +140,34 @@ class RequestsScreen(Screen[None]):
         self.view.filter(event.words)
         self.run_worker(self._search(), group="search", exclusive=True)
 
-    def on_words_left(self) -> None:
-        """Keep the filter."""
-        self.list.focus()
-        if not self.view.words:
-            self._drop_filter()
+    def action_keep_filter(self) -> None:
+        """Go to the list; the filter stays, unless it is empty."""
+        self.set_focus(self.list)
+        if not self.query_one(FilterBar).words.value.strip():
+            self.action_drop_filter()
 
-    def on_words_dropped(self) -> None:
-        """Clear the filter."""
-        self._drop_filter()
+    def action_drop_filter(self) -> None:
+        """Show every row again."""
+        bar = self.query_one(FilterBar)
+        bar.words.clear()
+        bar.display = False
+        self.view.filter(())
+        self.set_focus(self.list)
+        self.tick()
+
+    def action_details(self) -> None:
+        """Open the details of the row under the cursor."""
+        transaction = self.list.stay()
+        if transaction is not None:
+            self._set_open(is_open=True)
+            self.detail.show(transaction)
+            self.set_focus(self.detail.document_view, scroll_visible=False)
 
     def action_filter(self) -> None:
         """Open the filter bar."""
-        bars = self.query(FilterBar)
-        bar = bars.first() if bars else FilterBar(id="filter")
-        if not bars:
-            self.mount(bar, before="#status")
+        bar = self.query_one(FilterBar)
         bar.display = True
-        self.call_after_refresh(bar.take_focus)
+        self.set_focus(bar.words, scroll_visible=False)
 
     def action_follow(self) -> None:
         """Follow the newest row, or stop."""
@@ -182,7 +194,7 @@ class RequestsScreen(Screen[None]):
         """Go to the other pane."""
         if self._is_open:
             in_detail = self.focused is self.detail.document_view
-            (self.list if in_detail else self.detail.document_view).focus()
+            self.set_focus(self.list if in_detail else self.detail.document_view, scroll_visible=False)
 
     def action_back(self) -> None:
         """Go back one step, at last out of the program."""
@@ -202,17 +214,13 @@ class RequestsScreen(Screen[None]):
 
     def _step_back(self) -> bool:
         if self._is_open:
+            self.set_focus(self.list)
             self._set_open(is_open=False)
-            self.list.focus()
-        elif self.view.words or self._filter_shown:
-            self._drop_filter()
+        elif self.view.words or self.query_one(FilterBar).display:
+            self.action_drop_filter()
         else:
             return False
         return True
-
-    @property
-    def _filter_shown(self) -> bool:
-        return any(bar.display for bar in self.query(FilterBar))
 
     def _set_open(self, *, is_open: bool) -> None:
         self._zoomed = self._zoomed and is_open
@@ -226,14 +234,6 @@ class RequestsScreen(Screen[None]):
         self.set_class(stacked, "-stacked")
         self.set_class(single and not in_list, "-alone")
         self.set_class(single and in_list, "-list-alone")
-
-    def _drop_filter(self) -> None:
-        for bar in self.query(FilterBar):
-            bar.empty()
-            bar.display = False
-        self.view.filter(())
-        self.list.focus()
-        self.tick()
 
     async def _search(self) -> None:
         """Search slice by slice; keys are obeyed and lines painted between two of them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual import events
 from textual.app import RenderResult
-from textual.keys import key_to_character
 from textual.message import Message
 from textual.screen import Screen
 from textual.strip import Strip
@@ -97,7 +96,7 @@ class KeyFooter(Bar):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             action = BY_ID.get(binding.id or "")
-            if action is None or not binding.show or binding.id in seen or self._is_typed(binding.key):
+            if action is None or not binding.show or binding.id in seen:
                 continue
             seen.add(binding.id)
             parts += [
@@ -105,11 +104,6 @@ class KeyFooter(Bar):
                 (styles["dim"], f" {action.title}  ", binding.key),
             ]
         return self.paint_clickable(parts, self.size.width)
-
-    def _is_typed(self, key: str) -> bool:
-        """Whether the focused widget takes the key as text."""
-        focused = self.screen.focused
-        return focused is not None and focused.check_consume_key(key, key_to_character(key))
 
     def on_click(self, event: events.Click) -> None:
         """Do what the key under the mouse does."""

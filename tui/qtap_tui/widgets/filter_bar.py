@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
@@ -19,19 +20,18 @@ class Words(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("filter")
 
-    class Left(Message):
-        """The user goes back to the list; the filter stays."""
-
-    class Dropped(Message):
-        """The user wants no filter."""
-
-    def action_keep(self) -> None:
-        """Keep the filter."""
-        self.post_message(self.Left())
-
-    def action_drop(self) -> None:
-        """Clear the filter."""
-        self.post_message(self.Dropped())
+    async def _on_key(self, event: events.Key) -> None:
+        """Take a key as text or obey it, at once and in order; one typed behind the key that left is for the list."""
+        active = None if event.is_printable else self.screen.active_bindings.get(event.key)
+        if self.screen.focused is not self:
+            self.app.post_message(events.Key(event.key, event.character))
+        elif active is not None:
+            await self.app.run_action(active.binding.action, active.node)
+        else:
+            await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
 
 
 class FilterBar(Horizontal):
@@ -57,13 +57,14 @@ class FilterBar(Horizontal):
         yield bar
         yield Words(placeholder="words in method, host, path, status, process or pid", compact=True, select_on_focus=False)
 
-    def take_focus(self) -> None:
-        """Let the user type."""
-        self.query_one(Words).focus()
+    @property
+    def words(self) -> Words:
+        """The input."""
+        return self.query_one(Words)
 
-    def empty(self) -> None:
-        """Forget the words."""
-        self.query_one(Words).clear()
+    def on_mount(self) -> None:
+        """Wait for the first `/`."""
+        self.display = False
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Apply at once."""

@@ -65,7 +65,9 @@ class StatusLine(Bar):
         spans += _losses(engine.losses)
         spans += [_GAP, *_position(listing)]
         spans += [_GAP, *_counts(listing, total)]
-        spans += [_GAP, ("text", f"{rate:,.0f}/s"), _GAP, ("dim", _memory(engine)), _GAP, ("dim", engine.message)]
+        spans += [_GAP, ("text", f"{rate:,.0f}/s"), _GAP, ("dim", _memory(engine))]
+        if engine.phase != "failed":  # that sentence needs more room
+            spans += [_GAP, ("dim", engine.message)]
         self.show(spans)
 
 
@@ -80,7 +82,7 @@ def _losses(losses: dict[str, int]) -> list[Span]:
 def _position(listing: ListState) -> list[Span]:
     new = f"{formats.count(listing.new_rows)} new"
     if listing.paused:
-        return [("alert", f" PAUSED, {new} ")]
+        return [("alert", f" PAUSED, {new} " if listing.new_rows else " PAUSED ")]
     if listing.following:
         return [("text", "following")]
     return [("alert", f" {new} ↓ G ")] if listing.new_rows else [("text", "not following")]

@@ -31,11 +31,11 @@ class TransactionList(Lines):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("list")
 
+    class Opened(Message):
+        """A row was clicked twice."""
+
     class Moved(Message):
         """The cursor stands on another row."""
-
-    class Opened(Message):
-        """The user wants to see the row under the cursor."""
 
     def __init__(self, view: View, now: Callable[[], int], *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
@@ -43,8 +43,7 @@ class TransactionList(Lines):
         self.cursor = -1
         """Number of the row under the cursor; -1 while there is none."""
         self.following = True
-        self.empty_text = ""
-        """What to say while there is no row."""
+        self._empty_text = ""
         self._now = now
         self._anchor = 0
         self._seen = 0
@@ -68,6 +67,13 @@ class TransactionList(Lines):
     def selected(self) -> Transaction | None:
         """The transaction under the cursor, unless it left the log."""
         return self.view.log.get(self.cursor) if self.cursor >= 0 else None
+
+    def say(self, text: str) -> None:
+        """Say `text` while there is no row."""
+        if text != self._empty_text:
+            self._empty_text = text
+            if not self._shown:
+                self.refresh()
 
     def follow(self, *, following: bool) -> None:
         """Begin or stop following the newest row."""
@@ -132,7 +138,7 @@ class TransactionList(Lines):
         if event.x < self.size.width - 1 and event.y < len(self._shown):
             self.go(self.top + event.y)
             if event.chain > 1:
-                self.action_open()
+                self.post_message(self.Opened())
 
     def action_move(self, lines: int) -> None:
         """Move the cursor."""
@@ -146,11 +152,11 @@ class TransactionList(Lines):
         """Go to the newest row and follow."""
         self.follow(following=True)
 
-    def action_open(self) -> None:
-        """Stay at this row and show its details."""
+    def stay(self) -> Transaction | None:
+        """Stay at the row under the cursor; give its transaction."""
         if self.selected is not None:
             self._leave_tail()
-            self.post_message(self.Opened())
+        return self.selected
 
     def _leave_tail(self) -> None:
         if self.following:
@@ -198,7 +204,7 @@ class TransactionList(Lines):
         return self.paint([_CURSOR if under_cursor else _NO_CURSOR, *cells], width, ground)
 
     def _paint_empty(self, y: int, width: int) -> Strip:
-        text = self.empty_text if y == 1 and not self._shown else ""
+        text = self._empty_text if y == 1 and not self._shown else ""
         return self.paint([("dim", f"  {text}")], width)
 
 
