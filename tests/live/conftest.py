@@ -22,6 +22,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def capture() -> Iterator[Capture]:
     """Capture this process and its children at level full; ended well, with nothing lost."""
-    with Capture("--http-buffer-size", "8MB") as running:
+    with Capture("--http-buffer-size", "8MB", "--ring-size", "128MB") as running:
         yield running
     assert running.of("loss") == []

@@ -148,9 +148,9 @@ def body_of(message: Fields) -> bytes:
     return base64.b64decode(message.get("body", ""), validate=True)
 
 
-def until(condition: Callable[[], object], what: str) -> None:
+def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Wait for something outside the program."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.01)

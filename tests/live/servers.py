@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,7 +30,7 @@ class Seen(msgspec.Struct):
     request_body: str
     """SHA-256."""
     at: float
-    """When the answer was on its way; monotonic, seconds."""
+    """When the answer was on its way: monotonic, seconds; 0 before."""
     status: int = 0
     response_headers: HeaderLines = []
     response_body: str = ""
@@ -62,6 +63,7 @@ class Handler(BaseHTTPRequestHandler):
         seen.response_body = digest(b"" if self.command == "HEAD" else answer)
         self.server.seen.append(seen)
         self._answer(ident, seen.status, answer, chunked=bool(asked.get("chunked")))
+        seen.at = time.monotonic()
 
     def do_POST(self) -> None:
         self.do_GET()

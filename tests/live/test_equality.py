@@ -19,7 +19,7 @@ CURLS = {"plain": (), "tls-1.2": ("--tls-max", "1.2"), "tls-1.3": ("--tlsv1.3",)
 @pytest.mark.parametrize("kind", CURLS)
 def test_every_request_of_curl_is_captured_as_the_server_saw_it(certificate: Path, tmp_path: Path, kind: str) -> None:
     with recorder(None if kind == "plain" else certificate) as server:
-        with Capture() as capture:
+        with Capture("--ring-size", "128MB") as capture:
             with_curl(server.url, certificate, kind, tmp_path, *CURLS[kind])
         assert len(server.seen) == COUNT
         compare(capture.transactions, server.seen)
@@ -30,7 +30,7 @@ def test_every_request_of_curl_is_captured_as_the_server_saw_it(certificate: Pat
 @pytest.mark.parametrize("client", ["requests", "urllib"])
 def test_every_request_of_python_is_captured_as_the_server_saw_it(certificate: Path, client: str, scheme: str) -> None:
     with recorder(certificate if scheme == "https" else None) as server:
-        with Capture() as capture:
+        with Capture("--ring-size", "128MB") as capture:
             in_python(client, server.url, certificate, f"{client}-{scheme}")
         assert len(server.seen) == COUNT
         compare(capture.transactions, server.seen)

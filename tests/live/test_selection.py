@@ -112,7 +112,10 @@ def test_the_program_never_captures_itself(tmp_path: Path) -> None:
     """Its own lines leave through a socket on which an HTTP request is under way: to another program they would be its body."""
     with wire() as (outlet, reader):
         log = (tmp_path / "log").open("w+b")
-        with log, subprocess.Popen([PROGRAM, "--no-ui", "--pid", str(os.getpid())], stdout=outlet.fileno(), stderr=log) as program:
+        with (
+            log,
+            subprocess.Popen([PROGRAM, "--no-ui", "--pid", str(os.getpid())], stdout=outlet.fileno(), stderr=log) as program,
+        ):
             until(lambda: b"ready" in (tmp_path / "log").read_bytes(), "not ready")
             head = b"POST /own HTTP/1.1\r\nHost: own\r\nContent-Length: 100000000\r\n\r\n"
             say(outlet, reader, head)

@@ -1,0 +1,148 @@
+"""How a capture ends: asked to, killed, or its reader gone. Nothing of it stays in the kernel, and what it recorded opens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.live.kernel import Held, breakpoints, held_by, program_names
+from tests.live.program import PROGRAM, Capture, Fields, body_of, is_server, until
+from tests.live.servers import Recorder, recorder
+from tests.live.wires import say, wire
+
+pytestmark = pytest.mark.live
+
+OURS = {"on_sys_exit", "on_tcp_state", "on_exec", "on_exit", "on_fork", "ssl_enter_4", "ssl_leave_read", "ssl_leave_write"}
+HOLDER = "import ssl, sys; print(flush=True); sys.stdin.read()"
+BODY = "y" * 2000
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """Start a process that does nothing but hold a copy of libssl: its pid and the copy."""
+    libraries = Path(next(line.split()[-1] for line in _maps_with_ssl() if "libssl" in line)).parent
+    for name in ("libssl.so.3", "libcrypto.so.3"):
+        shutil.copy(libraries / name, tmp_path / name)
+    environment = os.environ | {"LD_LIBRARY_PATH": str(tmp_path)}
+    command = [sys.executable, "-c", HOLDER]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        yield process.pid, tmp_path / "libssl.so.3"
+        process.stdin.close()
+
+
+def _maps_with_ssl() -> list[str]:
+    import ssl  # noqa: F401, PLC0415 - so that this process maps it
+
+    return Path("/proc/self/maps").read_text().splitlines()
+
+
+@pytest.fixture
+def load() -> Iterator[Recorder]:
+    """Run a server in this process, and four clients that ask it all the time."""
+    with recorder() as server:
+        script = f"while :; do curl -s -o /dev/null -d {BODY} {' '.join([server.url + '/?size=500'] * 20)} || exit; done"
+        clients = [subprocess.Popen(["sh", "-c", script], start_new_session=True) for _ in range(2)]
+        try:
+            yield server
+        finally:
+            for client in clients:
+                os.killpg(client.pid, signal.SIGKILL)
+                client.wait()
+
+
+def replay(file: Path) -> list[Fields]:
+    done = subprocess.run([PROGRAM, "--replay", file, "--no-ui"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [msgspec.json.decode(line) for line in done.stdout.splitlines()]
+
+
+def gone(held: Held) -> bool:
+    return not held.left
+
+
+@pytest.mark.parametrize("name", ["killed.jsonl", "killed.jsonl.zst"])
+def test_a_kill_leaves_nothing_in_the_kernel_and_a_capture_that_opens(
+    holder: tuple[int, Path], load: Recorder, tmp_path: Path, name: str
+) -> None:
+    pid, library = holder
+    until(lambda: not any(breakpoints(pid, library)), "another capture runs on this host", patience=90)
+    original = library.read_bytes()
+    with Capture("--record", tmp_path / name) as capture:
+        held = held_by(capture.pid)
+        names = program_names()
+        assert {names[ident] for ident in held.programs} >= OURS
+        assert held.maps
+        assert held.links
+        assert all(breakpoints(pid, library))
+        until(lambda: len(load.seen) > 300, "no load")
+        time.sleep(2)
+        killed_at = time.monotonic()
+        capture.kill()
+    until(lambda: gone(held), f"left in the kernel: {held.left}")
+    # Another capture on this host has breakpoints of its own there, for as long as it runs.
+    until(lambda: not any(breakpoints(pid, library)), "breakpoints are left", patience=90)
+    assert library.read_bytes() == original
+    check_recorded(replay(tmp_path / name), load, killed_at)
+
+
+def check_recorded(events: list[Fields], load: Recorder, killed_at: float) -> None:
+    """See that all but the last second before the kill can be read again."""
+    found = [event["data"] for event in events if event["event"] == "http_transaction" and is_server(event["data"])]
+    assert len(found) > 300
+    whole = [data for data in found if "incomplete" not in data]
+    assert all(body_of(data["request"]) == BODY.encode() for data in whole)
+    ports = {data["metadata"]["remote_address"].rpartition(":")[2] for data in whole}
+    early = [seen for seen in load.seen if 0 < seen.at < killed_at - 1.5]
+    assert {str(seen.port) for seen in early[len(early) // 2 :]} <= ports
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_well_under_load_with_everything_written(load: Recorder, tmp_path: Path, number: int) -> None:
+    with Capture("--record", tmp_path / "file.jsonl") as capture:
+        held = held_by(capture.pid)
+        until(lambda: len(load.seen) > 200, "no load")
+        asked_at = time.monotonic()
+        capture.stop(number)
+        assert time.monotonic() - asked_at < 5
+    until(lambda: gone(held), f"left in the kernel: {held.left}")
+    live = [event for event in capture.events if event["event"] == "http_transaction"]
+    assert [event for event in replay(tmp_path / "file.jsonl") if event["event"] == "http_transaction"] == live
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    script = f'"{PROGRAM}" --no-ui --pid {os.getpid()} | head -n 1; exit "${{PIPESTATUS[0]}}"'
+    with subprocess.Popen(["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as shell:
+        assert shell.stderr is not None
+        assert "ready" in shell.stderr.readline()
+        while shell.poll() is None:
+            with wire() as (client, server):
+                say(client, server, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                say(server, client, b"HTTP/1.1 204 No Content\r\n\r\n")
+            time.sleep(0.05)
+        rest = shell.stderr.read()
+        assert shell.returncode == 0, rest
+        assert "Traceback" not in rest
+        assert "Broken pipe" not in rest
+
+
+def test_without_the_right_to_capture_one_sentence_says_so_and_names_the_demo() -> None:
+    command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", PROGRAM, "--no-ui"]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == ""
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("qtap-tui: ")
+    assert "sudo" in sentence
+    assert "qtap-tui --demo" in sentence
