@@ -107,6 +107,8 @@ class Capture:
     def _read_lines(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
+            if not line.endswith(b"\n"):
+                break  # killed
             event = json.loads(line.decode())
             with self._changed:
                 self.events.append(event)

@@ -50,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers `?size=N&status=N&chunked=1`, and repeats the request's X-Id."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Recorder
 
     def do_GET(self) -> None:
