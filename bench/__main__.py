@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.plan import FULL, SHORT, say
+from bench.plan import FULL, SHORT, DisturbedError, say
 from bench.report import Row, host, table
 
 PARTS = {
@@ -58,7 +58,10 @@ def main() -> None:
     began = time.monotonic()
     for name in names:
         say(name)
-        rows += importlib.import_module(f"bench.{name}").measure(SHORT if arguments.short else FULL)
+        try:
+            rows += importlib.import_module(f"bench.{name}").measure(SHORT if arguments.short else FULL)
+        except DisturbedError as error:
+            sys.exit(f"bench: {error}")
     print(table(rows))
     if arguments.short or arguments.only:
         return

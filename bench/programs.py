@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
-import struct
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.clients import saturate
+from bench.kernel import program
 from bench.modes import FULL, SUMMARY, Mode
-from bench.plan import Plan, say
+from bench.plan import Plan, alone, say, undisturbed
 from bench.report import Row
 from bench.server import Server
 
 _SWITCH = Path("/proc/sys/kernel/bpf_stats_enabled")
-_NR_BPF, _PROG_GET_FD_BY_ID, _OBJ_GET_INFO_BY_FD = 321, 13, 15
-_NAME_AT, _NAME_SIZE = 64, 16
-"""Of `name` in struct bpf_prog_info (include/uapi/linux/bpf.h)."""
 _RARE = 0.01
 """Programs that run less often than once in a hundred requests are not shown."""
 
@@ -38,14 +34,16 @@ def measure(plan: Plan) -> list[Row]:
         for transport, url in server.urls.items():
             for mode in (FULL, SUMMARY):
                 say(f"programs, {transport}, {mode.name}")
-                rows += _rows(f"{transport}, {mode.name.removeprefix('qtap-tui, ')}", *_run(mode, url, plan.seconds))
+                rows += _rows(
+                    f"{transport}, {mode.name.removeprefix('qtap-tui, ')}", *alone(partial(_run, mode, url, plan.seconds))
+                )
     return rows
 
 
 def _run(mode: Mode, url: str, seconds: float) -> tuple[dict[str, Used], int]:
     with mode.quietly() as pid:
         before = _used(pid)
-        requests = saturate(url, seconds).requests
+        requests = undisturbed(lambda: saturate(url, seconds), pid).requests
         after = _used(pid)
     return {name: Used(used.runs - before[name].runs, used.nanoseconds - before[name].nanoseconds)
             for name, used in after.items()}, requests  # fmt: skip
@@ -80,23 +78,5 @@ def _used(pid: int) -> dict[str, Used]:
     for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
         fields = dict(line.split(":\t", 1) for line in entry.read_text().splitlines() if ":\t" in line)
         if "run_cnt" in fields:
-            found[_name(int(fields["prog_id"]))] = Used(int(fields["run_cnt"]), int(fields["run_time_ns"]))
+            found[program(int(fields["prog_id"])).name] = Used(int(fields["run_cnt"]), int(fields["run_time_ns"]))
     return found
-
-
-def _name(program_id: int) -> str:
-    fd = _bpf(_PROG_GET_FD_BY_ID, struct.pack("<III", program_id, 0, 0))
-    try:
-        info = ctypes.create_string_buffer(_NAME_AT + _NAME_SIZE)
-        _bpf(_OBJ_GET_INFO_BY_FD, struct.pack("<IIQ", fd, len(info), ctypes.addressof(info)))
-        return info.raw[_NAME_AT:].partition(b"\0")[0].decode()
-    finally:
-        os.close(fd)
-
-
-def _bpf(command: int, attributes: bytes) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    result: int = libc.syscall(ctypes.c_long(_NR_BPF), ctypes.c_long(command), attributes, ctypes.c_long(len(attributes)))
-    if result < 0:
-        raise OSError(ctypes.get_errno(), "bpf(2)")
-    return result

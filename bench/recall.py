@@ -13,7 +13,7 @@ import msgspec
 from bench.accounting import cpu_seconds, settle
 from bench.clients import Load, pace, saturate
 from bench.modes import FULL, SSLSNIFF, SSLSNIFF_IS_MISSING, Mode, sslsniff_command
-from bench.plan import Plan, say
+from bench.plan import Plan, alone, say, undisturbed
 from bench.report import Bound, Row
 from bench.server import Server
 
@@ -98,7 +98,7 @@ def measure(plan: Plan) -> list[Row]:
 
 
 def _runs(plan: Plan, server: Server, load: Callable[[], Load]) -> list[Result]:
-    return [_run(server, load) for _ in range(max(plan.pairs // 2, 1))]
+    return [alone(partial(_run, server, load)) for _ in range(max(plan.pairs // 2, 1))]
 
 
 def _run(server: Server, load: Callable[[], Load]) -> Result:
@@ -114,7 +114,7 @@ def _watched(mode: Mode, server: Server, load: Callable[[], Load], output: IO[by
     before = server.requests()
     with mode.start(output.fileno()) as pid:
         own, worker = cpu_seconds(pid), server.cpu()
-        sent = load()
+        sent = undisturbed(load, pid)
         say(f"recall, {mode.name}, {sent.rate:.0f} a second")
         settle(pid)
         time.sleep(_FLUSH)
@@ -159,8 +159,13 @@ def _of_sslsniff(server: Server, plan: Plan) -> Row:
     case = f"{SSLSNIFF.name}, saturation, TLS"
     if not sslsniff_command():
         return Row("reported", case, [], note=SSLSNIFF_IS_MISSING)
+    load = partial(saturate, server.urls["TLS"], plan.seconds)
+    return Row("reported", case, [alone(partial(_sniffed, server, load))], "%")
+
+
+def _sniffed(server: Server, load: Callable[[], Load]) -> float:
     with tempfile.TemporaryFile() as output:
-        answered, *_ = _watched(SSLSNIFF, server, partial(saturate, server.urls["TLS"], plan.seconds), output)
+        answered, *_ = _watched(SSLSNIFF, server, load, output)
         output.seek(0)
         events = sum(line.startswith(_EVENTS) for line in output)
-    return Row("reported", case, [100 * events / (_RECORDS * answered)], "%")
+    return 100 * events / (_RECORDS * answered)
