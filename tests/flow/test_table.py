@@ -162,3 +162,23 @@ def test_bodies_that_arrive_at_once_are_cut_where_they_would_take_too_much_memor
     assert [(len(t.request.body), t.request.body_size, t.incomplete) for t in told.finished] == [
         (20_000, 40_000, ("request_body_cut",))
     ] * 10
+
+
+def test_an_address_that_the_kernel_uses_again_is_another_connection() -> None:
+    upload, later = Stream(20, 80, 4000, opened=1), Stream(10, 4001, 80, opened=2)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n"
+    told = told_by(upload.receives(head), upload.closes(), later.sends(ASK), later.receives(ANSWER))
+    assert [(str(t.connection.local), t.method, t.status) for t in told.finished] == [
+        ("127.0.0.1:80", "POST", 0),
+        ("127.0.0.1:4001", "GET", 200),
+    ]
+
+
+def test_a_tls_handle_that_is_used_again_is_another_connection() -> None:
+    first = Stream(10, 4000, 80, handle=7, opened=1)
+    later = Stream(10, 4001, 80, sk=0x2000, handle=7, opened=2)
+    told = told_by(first.sends(ASK), first.closes(), later.receives(b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n"))
+    assert [(str(t.connection.local), t.method, t.status) for t in told.finished] == [
+        ("127.0.0.1:4000", "GET", 0),
+        ("127.0.0.1:4001", "", 408),
+    ]

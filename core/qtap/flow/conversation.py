@@ -28,12 +28,14 @@ class Conversation:
     and the next position is exactly what was lost.
     """
 
-    __slots__ = ("_early", "_expected", "_in_order", "_live", "_owner", "connection", "known_role", "observer", "sk")
+    __slots__ = ("_early", "_expected", "_in_order", "_live", "_owner", "born", "connection", "known_role", "observer", "sk")
 
     def __init__(self, connection: Connection, owner: Owner, body_limit: int, sk: int) -> None:
         self.connection = connection
         self.sk = sk
         """Kernel address of the socket; 0 while unknown."""
+        self.born = 0
+        """The kernel's time of the connection's beginning: tells it from an earlier one of the same address; 0 if unknown."""
         self.known_role = False
         self._owner = owner
         self._live = 0

@@ -93,14 +93,20 @@ class ConnectionTable:
             return
         key: Key = (tgid, handle) if handle else sk
         conversation = self._table.get(key)
-        if conversation is None or (seq == 0 and offset == 0 and conversation.starts_again(direction)):
+        if (
+            conversation is None
+            or (opened != conversation.born and (not handle or (opened and conversation.born)))
+            or (seq == 0 and offset == 0 and conversation.starts_again(direction))
+        ):
             if conversation is not None:
                 self._end(key, conversation, now)
             if not self.watched(tgid):
                 return
             ends = (family, local, local_port, remote, remote_port)
             conversation = self._begin(key, sk, tgid, layer=layer, opened=opened + self._offset if opened else 0, ends=ends)
+            conversation.born = opened
         elif conversation.sk != sk and sk:
+            conversation.born = opened
             self._found_socket(key, conversation, sk, _endpoints(family, local, local_port, remote, remote_port))
         if conversation.opaque:
             self.mute(sk, tgid, handle)
