@@ -257,3 +257,10 @@ def test_the_document_names_every_field(struct: str) -> None:
     written = DOCUMENT.read_text()
     for field in msgspec.structs.fields(getattr(http_transaction, struct)):
         assert f"`{field.name}." in written or f"`{field.name}`" in written or f".{field.name}`" in written, field.name
+
+
+def test_controls_that_a_terminal_obeys_are_escaped_wherever_they_stand() -> None:
+    given = "".join(map(chr, [*range(0x20), 0x7F, *range(0x80, 0xA0), 0xA0, 0xC2, 0x202E]))
+    written = encode({given: given})
+    assert json.loads(written) == {given: given}
+    assert not {*range(0x20), *range(0x7F, 0xA0)} & {ord(character) for character in written.decode()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import msgspec
 
 _encoder = msgspec.json.Encoder()
+_CONTROLS = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+"""In UTF-8, where no other character's bytes hold these."""
 _LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z: RFC 3339 has four digits for the year."""
 
@@ -17,12 +20,18 @@ def encode(value: object) -> bytes:
     r"""Give `value` (a Struct, or builtins) as compact JSON in UTF-8; bytes become base64.
 
     Names that Linux gave and that are not UTF-8 (an executable's path, an argument) arrive with lone surrogates (PEP 383),
-    which JSON in UTF-8 cannot hold; such a byte is written as the text `\xNN`.
+    which JSON in UTF-8 cannot hold; such a byte is written as the text `\xNN`. DEL and the controls of U+0080 to U+009F are
+    escaped like those that JSON itself asks to escape (RFC 8259 section 7), since terminals obey them too.
     """
     try:
-        return _encoder.encode(value)
+        text = _encoder.encode(value)
     except UnicodeEncodeError:
-        return _encoder.encode(_spelled(msgspec.to_builtins(value, builtin_types=(bytes, bytearray))))
+        text = _encoder.encode(_spelled(msgspec.to_builtins(value, builtin_types=(bytes, bytearray))))
+    return _CONTROLS.sub(_escaped, text) if b"\xc2" in text or b"\x7f" in text else text
+
+
+def _escaped(control: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % control[0][-1]
 
 
 def rfc3339(at: int) -> str:
