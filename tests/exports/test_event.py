@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 
 from qtap.exports import http_transaction
+from qtap.exports.encode import encode
 from qtap.exports.event import System, connection_line, line_for, loss_line, process_line
 from qtap.exports.http_transaction import endpoint_of, tag_value, to_json
 from qtap.model import Connection, Container, Endpoint, Loss, Process, Transaction
@@ -260,7 +261,7 @@ def test_the_document_names_every_field(struct: str) -> None:
 
 
 def test_controls_that_a_terminal_obeys_are_escaped_wherever_they_stand() -> None:
-    given = "".join(map(chr, [*range(0x20), 0x7F, *range(0x80, 0xA0), 0xA0, 0xC2, 0x202E]))
-    written = encode({given: given})
-    assert json.loads(written) == {given: given}
+    text = "".join(map(chr, [*range(0x20), 0x7F, *range(0x80, 0xA0), 0xA0, 0xC2, 0x202E]))
+    written = encode({text: text})
+    assert json.loads(written) == {text: text}
     assert not {*range(0x20), *range(0x7F, 0xA0)} & {ord(character) for character in written.decode()}
