@@ -1,11 +1,13 @@
 """From the C in `bpf/` to bytecode: a short-lived child compiles with BCC, and the result is kept on disk.
 
-The key of a kept result is the source, the offsets of this kernel's structures and the compile flags; the file is root's alone,
-and one that is not is ignored. With a kept result no BCC and no LLVM is needed: a start takes 0.1 s instead of 1 s.
+The key of a kept result is the source, what is asked of the compiler, and this build of the kernel, which decides the offsets
+of its structures. A file that somebody else could have written, or that is damaged, is ignored. With a kept result no BCC and no
+LLVM is needed: a start takes 0.1 s instead of 1 s.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -59,6 +61,7 @@ _OFFSETS = {
     "OFF_TCP_BYTES_SENT": ("tcp_sock", "bytes_sent"),
     "OFF_TCP_BYTES_RECEIVED": ("tcp_sock", "bytes_received"),
 }
+_FLAGS = ("-O2", "-Wno-everything")
 _POINTER = 8
 _BTF = Path("/sys/kernel/btf/vmlinux")
 _PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
@@ -90,14 +93,28 @@ class Bytecode(NamedTuple):
 def compiled(cache: Path = Path("/var/cache/qtap-tui")) -> Bytecode:
     """Give the programs for this kernel, from `cache` when they are there; raises CompileError."""
     source = _source()
-    key = hashlib.sha256(f"{source}{os.uname().release}{os.uname().version}{_build_id()}".encode()).hexdigest()[:32]
-    kept = _read(cache / f"{key}.json")
-    if kept is None:
-        kept = _compile(source)
-        _write(cache, f"{key}.json", kept)
-    answer = msgspec.json.decode(kept)
-    maps = [MapShape(**shape) for shape in answer["maps"]]
-    return Bytecode(maps, {name: bytes.fromhex(code) for name, code in answer["programs"].items()})
+    asked = (source, PROGRAMS, _OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
+    name = hashlib.sha256(repr(asked).encode()).hexdigest()[:32] + ".json"
+    kept = _read(cache / name)
+    # A disk that lost power may have kept the name and not the content.
+    known = _bytecode(kept) if kept is not None else None
+    if known is None:
+        answer = _compile(source)
+        known = _bytecode(answer)
+        if known is None:
+            raise CompileError("the compile process gave no programs; report this with the output of qtap-tui doctor")
+        _write(cache, name, answer)
+    return known
+
+
+def _bytecode(answer: bytes) -> Bytecode | None:
+    """Read what the compile process wrote; None when it is damaged."""
+    try:
+        found = msgspec.json.decode(answer)
+        maps = [MapShape(**shape) for shape in found["maps"]]
+        return Bytecode(maps, {name: bytes.fromhex(found["programs"][name]) for name in PROGRAMS})
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def data_folder() -> Path:
@@ -135,7 +152,7 @@ def _offset_flags() -> list[str]:
 
 def _compile(source: str) -> bytes:
     python = _python_with_bcc()
-    flags = [*_offset_flags(), "-O2", "-Wno-everything"]
+    flags = [*_offset_flags(), *_FLAGS]
     folder = data_folder()
     request = {"text": source, "cflags": flags, "stub": str(folder / "stub"), "functions": list(PROGRAMS)}
     child = Path(__file__).with_name("bcc_child.py")
@@ -198,4 +215,5 @@ def _write(folder: Path, name: str, content: bytes) -> None:
             file.write(content)
         temporary.rename(folder / name)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()

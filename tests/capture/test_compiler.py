@@ -1,0 +1,59 @@
+"""Keeping compiled programs: whatever the disk does, capture starts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qtap.capture import compiler
+
+MAPS = [{"name": "config", "type": 2, "key": 4, "value": 16, "entries": 1, "flags": 0}]
+ANSWER = json.dumps({"maps": MAPS, "programs": dict.fromkeys(compiler.PROGRAMS, "95")}).encode()
+
+
+@pytest.fixture
+def compiles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Count what is compiled instead of compiling it."""
+    compiled: list[str] = []
+
+    def answer(source: str) -> bytes:
+        compiled.append(source)
+        return ANSWER
+
+    monkeypatch.setattr(compiler, "_compile", answer)
+    return compiled
+
+
+def test_a_second_start_compiles_nothing(tmp_path: Path, compiles: list[str]) -> None:
+    first = compiler.compiled(tmp_path / "cache")
+    assert compiler.compiled(tmp_path / "cache") == first
+    assert len(compiles) == 1
+    assert first.maps[0].name == "config"
+    assert first.programs["on_sys_exit"] == b"\x95"
+
+
+@pytest.mark.parametrize("damaged", [b"", ANSWER[:-9], b"[]", b'{"maps": [], "programs": {}}'])
+def test_a_damaged_result_is_compiled_anew_and_replaced(tmp_path: Path, compiles: list[str], damaged: bytes) -> None:
+    first = compiler.compiled(tmp_path)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(damaged)
+    assert compiler.compiled(tmp_path) == first
+    assert len(compiles) == 2
+    assert kept.read_bytes() == ANSWER
+
+
+def test_a_result_that_others_could_have_written_is_not_used(tmp_path: Path, compiles: list[str]) -> None:
+    compiler.compiled(tmp_path)
+    (kept,) = tmp_path.iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.chmod(0o666)
+    compiler.compiled(tmp_path)
+    assert len(compiles) == 2
+
+
+def test_a_folder_that_cannot_be_used_is_no_reason_to_stop(tmp_path: Path, compiles: list[str]) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert compiler.compiled(tmp_path / "file").programs
+    assert len(compiles) == 1
