@@ -56,3 +56,11 @@ def test_ids_are_unique_and_sort_by_time() -> None:
     assert ids == sorted(ids)
     assert len(set(ids)) == 1000
     assert all(len(i) == 20 and set(i) <= set("0123456789abcdefghijklmnopqrstuv") for i in ids)
+
+
+def test_everything_a_transaction_holds_is_charged() -> None:
+    transaction = seen("/")
+    before = transaction.cost
+    transaction.informational = (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000,) * 3
+    transaction.response.body = bytearray(5000)
+    assert transaction.cost - before == 3 * 28_000 + 5000

@@ -94,6 +94,8 @@ class Transaction(msgspec.Struct, gc=False):
         """Bytes of memory this transaction holds, to within a few per cent."""
         request, response = self.request, self.response
         held = len(request.head) + len(request.body) + len(response.head) + len(response.body)
+        if self.informational:
+            held += sum(map(len, self.informational))
         return 1000 + held + len(self.target) + len(request.trailers) + len(response.trailers)
 
     def _split_target(self) -> tuple[str, str]:
