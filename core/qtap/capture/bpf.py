@@ -16,7 +16,7 @@ _NR_PERF_EVENT_OPEN = 298
 
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, PROG_LOAD = 0, 1, 2, 3, 5
 RAW_TRACEPOINT_OPEN, LINK_CREATE = 17, 28
-MAP_TYPE_RINGBUF, MAP_TYPE_PROG_ARRAY, MAP_TYPE_PERCPU_ARRAY = 27, 3, 6
+MAP_TYPE_RINGBUF = 27
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT = 2, 17
 TRACE_UPROBE_MULTI = 48
 UPROBE_MULTI_RETURN = 1
@@ -118,12 +118,12 @@ def attach_raw_tracepoint(program: int, name: str) -> int:
     return _bpf(RAW_TRACEPOINT_OPEN, struct.pack("<QI", _address(text), program))
 
 
-def attach_uprobes(program: int, path: str, offsets: Sequence[int], *, at_return: bool, pid: int = 0) -> int:
+def attach_uprobes(program: int, path: str, offsets: Sequence[int], *, at_return: bool) -> int:
     """Run `program` at file offsets of `path` in every process (Linux 6.6 or newer, one link for all); give the link."""
     text = ctypes.create_string_buffer(os.fsencode(path))
     array = (ctypes.c_uint64 * len(offsets))(*offsets)
     flags = UPROBE_MULTI_RETURN if at_return else 0
-    multi = struct.pack("<QQQQIII", _address(text), _address(array), 0, 0, len(offsets), flags, pid)
+    multi = struct.pack("<QQQQIII", _address(text), _address(array), 0, 0, len(offsets), flags, 0)
     # union padding: the fields of each link type begin at byte 16 of the attribute
     return _bpf(LINK_CREATE, struct.pack("<IIII", program, 0, TRACE_UPROBE_MULTI, 0) + multi)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-X86_64, AARCH64 = 62, 183
+X86_64 = 62
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
@@ -190,7 +190,7 @@ class Elf:
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             raise ElfError(f"{self.path!r} is not a regular file")
-        self.size, self.inode = status.st_size, status.st_ino
+        self.size = status.st_size
         ident, _, self.machine, _, _, *rest = _HEADER.unpack(self.read(0, _HEADER.size))
         if ident[:4] != b"\x7fELF":
             raise ElfError(f"{self.path!r} is not an ELF file")

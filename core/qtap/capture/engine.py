@@ -6,13 +6,13 @@ Nothing is pinned and every attachment is a descriptor, so the kernel removes al
 from __future__ import annotations
 
 import os
-import resource
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from qtap.capture import bpf, records
+from qtap.capture.checks import raise_memlock
 from qtap.capture.compiler import PROGRAMS, Bytecode
 from qtap.capture.ring import Ring
 
@@ -41,7 +41,8 @@ class Engine:
     """Loaded programs and their maps; `ring` carries what they see."""
 
     def __init__(self, code: Bytecode, *, ring_size: int, level: str, allow_only: bool) -> None:
-        _raise_memory_limit()
+        if _kernel() < (5, 11):  # maps count as locked memory there
+            raise_memlock()
         self.ring = Ring(ring_size)
         self.level = level
         self._maps = {shape.name: bpf.create_map(*shape[1:5], flags=shape.flags, name=shape.name) for shape in code.maps}
@@ -143,12 +144,6 @@ class Engine:
         for fd in self._links:
             os.close(fd)
         self._links.clear()
-
-
-def _raise_memory_limit() -> None:
-    # Before Linux 5.11 maps count against RLIMIT_MEMLOCK.
-    if _kernel() < (5, 11):
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def _kernel() -> tuple[int, int]:

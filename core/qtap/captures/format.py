@@ -7,7 +7,6 @@ ordinary transaction (22 header lines, bodies of 1 KB) takes 3 us, decoding it 7
 from __future__ import annotations
 
 import os
-import platform
 import time
 from typing import Any, Final
 
@@ -47,7 +46,7 @@ class Header(msgspec.Struct, frozen=True):
     def here(cls) -> Header:
         """Describe this host, this program and now."""
         now, system = time.time_ns(), os.uname()
-        return cls(FORMAT, VERSION, host=system.nodename, instance=new_xid(now), created_at=now, kernel=platform.release())
+        return cls(FORMAT, VERSION, host=system.nodename, instance=new_xid(now), created_at=now, kernel=system.release)
 
 
 class _Message(Message):
