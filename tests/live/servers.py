@@ -47,7 +47,7 @@ def digest(data: bytes) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers `?size=N&status=N&chunked=1`, and repeats the request's X-Id."""
+    """Answers `?size=N&status=N&chunked=1` and repeats the request's X-Id; without a size, its body too."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = {name: int(values[0]) for name, values in parse_qs(urlsplit(self.path).query).items() if values[0].isdigit()}
         seen = Seen(ident, self.client_address[1], self.command, self.path, self.headers.items(), digest(body), 0.0)
         self._said: HeaderLines = seen.response_headers
-        answer = body_for(f"answer {ident}", asked.get("size", 0))
+        answer = body_for(f"answer {ident}", asked["size"]) if "size" in asked else body
         seen.status = asked.get("status", 200)
         seen.response_body = digest(b"" if self.command == "HEAD" else answer)
         self.server.seen.append(seen)

@@ -140,7 +140,7 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
 
 
 def test_without_the_right_to_capture_one_sentence_says_so_and_names_the_demo() -> None:
-    command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", PROGRAM, "--no-ui"]
+    command: list[str | Path] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", PROGRAM, "--no-ui"]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
     assert done.stdout == ""

@@ -48,7 +48,7 @@ def text_of(raw: bytes) -> str:
 
 
 def test_lines_hold_no_byte_that_a_terminal_would_obey() -> None:
-    command = [PROGRAM, "--no-ui", "--pid", str(os.getpid())]
+    command: list[str | Path] = [PROGRAM, "--no-ui", "--pid", str(os.getpid())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
         assert program.stderr is not None
         assert b"ready" in program.stderr.readline()

@@ -43,7 +43,7 @@ def copy_library(folder: Path) -> Path:
 def ask_twice(server: Recorder, certificate: Path, library: Path, name: str) -> None:
     """Make two requests of one process, a third of a second apart."""
     urls = [f"{server.url}/{turn}-{name}" for turn in ("first", "second")]
-    quiet = ["--silent", "--cacert", certificate, "--output", "/dev/null", "--output", "/dev/null"]
+    quiet: list[str | Path] = ["--silent", "--cacert", certificate, "--output", "/dev/null", "--output", "/dev/null"]
     environment = os.environ | {"LD_LIBRARY_PATH": str(library)}
     subprocess.run(["curl", *quiet, "--rate", "3/s", *urls], env=environment, check=True)
 
