@@ -101,7 +101,7 @@ class SyntheticFeed:
 
     log: TransactionLog = field(default_factory=lambda: TransactionLog(1 << 62))
     engine: EngineState = field(
-        default_factory=lambda: EngineState("live", "112 probes in 3 libraries", memory_limit=256_000_000, source="web1")
+        default_factory=lambda: EngineState("live", "112 probes in 3 libraries", memory_limit=256 << 20, source="web1")
     )
     cleared: int = 0
 

@@ -260,9 +260,9 @@ async def test_losses_are_loud_and_named_by_place() -> None:
 
 
 async def test_memory_is_shown_with_its_limit() -> None:
-    feed = SyntheticFeed(engine=EngineState("live", "", memory_used=34_000_000, memory_limit=268_000_000))
+    feed = SyntheticFeed(engine=EngineState("live", "", memory_used=34 << 20, memory_limit=256 << 20))
     async with running(feed) as screen:
-        assert "mem 34M/268M" in screen.status
+        assert "mem 34/256 MiB" in screen.status
 
 
 async def test_the_screen_stands_before_the_engine_does_and_tells_its_failure() -> None:

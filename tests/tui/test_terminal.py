@@ -28,7 +28,7 @@ _SEQUENCE = re.compile(
 _OWN = re.compile(
     rb"\x1b(\[[0-9;]*m|\[[0-9;]*H|\[\?[0-9;$]+[hlp]|\[[<>=?]?[0-9;]*[uc]|\[[0-9]*[tn]|\[>[0-9;]*[mq]|\]22;[a-z]+\x07)"
 )
-"""What the screen itself has reason to write: colours, places, modes and their queries, the keyboard's protocol, the mouse's shape."""
+"""What the screen itself writes: colours, places, modes and their queries, the keyboard's protocol, the mouse's shape."""
 
 
 class Terminal:

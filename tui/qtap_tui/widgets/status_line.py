@@ -96,7 +96,7 @@ def _counts(listing: ListState, total: int) -> list[Span]:
 
 
 def _memory(engine: EngineState) -> str:
-    used = formats.size(engine.memory_used)
-    text = f"mem {used}/{formats.size(engine.memory_limit)}" if engine.memory_limit else f"mem {used}"
+    limit = f"/{engine.memory_limit >> 20}" if engine.memory_limit else ""
+    text = f"mem {engine.memory_used >> 20}{limit} MiB"
     evicted = engine.losses.get(_EVICTED, 0)
     return f"{text}, {formats.count(evicted)} dropped" if evicted else text
