@@ -20,6 +20,9 @@ from qtap_tui.actions import ACTIONS, bindings
 from qtap_tui.feed import Feed
 from qtap_tui.screens.help import HelpScreen
 from qtap_tui.screens.requests import RequestsScreen
+from qtap_tui.themes import ThemeError
+
+__all__ = ["QtapApp", "ThemeError", "run"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -94,7 +97,7 @@ class QtapApp(App[int]):
         for step in range(1, len(names) + 1):
             try:
                 theme = themes.load(names[(at + step) % len(names)])
-            except themes.ThemeError as error:
+            except ThemeError as error:
                 self.notify(str(error), severity="error", markup=False)
                 continue
             self.register_theme(theme)
@@ -109,7 +112,7 @@ def run(feed: Feed, *, capture_title: str = "", theme: str | None = None, on_rea
     """Show `feed` until the user or a signal ends it; give the exit status, with the terminal as it was.
 
     `on_ready` is called on this thread as soon as the first picture stands: start the engine there. Signals INT, TERM and HUP
-    end the screen. Raises themes.ThemeError before anything is painted.
+    end the screen. Raises ThemeError before anything is painted.
     """
     name = theme or (themes.WITHOUT_COLOUR if "NO_COLOR" in os.environ else themes.DEFAULT)
     app = QtapApp(feed, themes.load(name), capture_title=capture_title, on_ready=on_ready)
