@@ -78,7 +78,7 @@ def test_a_kill_leaves_nothing_in_the_kernel_and_a_capture_that_opens(
     holder: tuple[int, Path], load: Recorder, tmp_path: Path, name: str
 ) -> None:
     pid, library = holder
-    until(lambda: not any(breakpoints(pid, library)), "another capture runs on this host", patience=90)
+    alone = not any(breakpoints(pid, library))
     original = library.read_bytes()
     with Capture("--record", tmp_path / name) as capture:
         held = held_by(capture.pid)
@@ -92,12 +92,13 @@ def test_a_kill_leaves_nothing_in_the_kernel_and_a_capture_that_opens(
         killed_at = time.monotonic()
         capture.kill()
     until(lambda: gone(held), f"left in the kernel: {held.left}")
-    # Another capture on this host has breakpoints of its own there, for as long as it runs.
-    until(lambda: not any(breakpoints(pid, library)), "breakpoints are left", patience=90)
     assert library.read_bytes() == original
     # A second may be lost; another half is for the machine.
     due = [seen for seen in load.seen if ready_at + 0.5 < seen.at < killed_at - 1.5]
     check_recorded(replay(tmp_path / name), due)
+    if not alone or OURS & set(program_names().values()):
+        pytest.skip("whether breakpoints are left cannot be told while another capture runs on this host")
+    assert not any(breakpoints(pid, library))
 
 
 def check_recorded(events: list[Fields], due: list[Seen]) -> None:
