@@ -7,7 +7,6 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from qtap.capture import bpf
@@ -55,10 +54,9 @@ def program(number: int) -> Program:
         os.close(fd)
 
 
-def strangers(pid: int) -> set[int]:
-    """Give the tracing programs that neither this process nor `pid` (0: none) holds."""
-    ours = _held(os.getpid()) | (_held(pid) if pid else set())
-    return {program.id for program in programs() if program.traces} - ours
+def tracers() -> set[int]:
+    """Give the ids of the programs that trace."""
+    return {program.id for program in programs() if program.traces}
 
 
 def newest_id() -> int:
@@ -68,14 +66,6 @@ def newest_id() -> int:
         return _info(fd).id
     finally:
         os.close(fd)
-
-
-def _held(pid: int) -> set[int]:
-    found = set()
-    for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found |= {int(line[9:]) for line in entry.read_text().splitlines() if line.startswith("prog_id:\t")}
-    return found
 
 
 def _info(fd: int) -> Program:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import NamedTuple, TypeVar
 
-from bench.kernel import newest_id, strangers
+from bench.kernel import newest_id, tracers
 
 Sample = TypeVar("Sample")
 _ATTEMPTS = 20
-_PATIENCE = 120.0
+_PATIENCE = 15.0
+_DETACHING = 3.0
+"""Seconds that the programs of an ended process may take to go."""
+_LOOK = 0.1
 
 
 class Plan(NamedTuple):
@@ -44,24 +48,26 @@ def alternate(
 
 
 class DisturbedError(Exception):
-    """Another tracer was loaded during a measurement."""
+    """Another tracer came or went during a measurement."""
 
 
 def alone(measure: Callable[[], Sample]) -> Sample:
-    """Give what `measure` gives, again if another tracer disturbed it; raises DisturbedError after many attempts."""
+    """Give what `measure` gives, again while other tracers come or go; raises DisturbedError after many attempts.
+
+    Tracers that stay belong to the host: every run carries their weight, and the user is told.
+    """
     for _ in range(_ATTEMPTS):
-        _wait_until_alone()
-        try:
-            return measure()
-        except DisturbedError:
-            say("disturbed by another tracer, once more")
-    raise DisturbedError("another tracer keeps coming: end it and start again")
+        others = _others_that_stay()
+        with contextlib.suppress(DisturbedError):
+            result = measure()
+            if _are_again(others):
+                return result
+        say("disturbed by another tracer, once more")
+    raise DisturbedError("other tracers come and go: end them and start again")
 
 
-def undisturbed(run: Callable[[], Sample], pid: int) -> Sample:
-    """Give what `run` gives; raises DisturbedError when others than this process and `pid` trace, or began to meanwhile."""
-    if strangers(pid):
-        raise DisturbedError("another tracer runs")
+def undisturbed(run: Callable[[], Sample]) -> Sample:
+    """Give what `run` gives; raises DisturbedError when any program was loaded meanwhile."""
     before = newest_id()
     result = run()
     if newest_id() != before + 1:
@@ -75,15 +81,23 @@ def say(text: str) -> None:
 
 
 def _pair(mode: Callable[[], AbstractContextManager[int]], run: Callable[[int], Sample]) -> tuple[Sample, Sample]:
-    bare = undisturbed(lambda: run(0), 0)
+    bare = undisturbed(lambda: run(0))
     with mode() as pid:
-        return bare, undisturbed(lambda: run(pid), pid)
+        return bare, undisturbed(lambda: run(pid))
 
 
-def _wait_until_alone() -> None:
-    end, told = time.monotonic() + _PATIENCE, False
-    while strangers(0) and time.monotonic() < end:
-        if not told:
-            say("waiting for another tracer to end")
-        told = True
-        time.sleep(0.1)
+def _others_that_stay() -> set[int]:
+    end = time.monotonic() + _PATIENCE
+    while (others := tracers()) and time.monotonic() < end:
+        time.sleep(_LOOK)
+    if others:
+        say(f"other tracers stay ({len(others)} programs) and weigh on every run")
+    return others
+
+
+def _are_again(others: set[int]) -> bool:
+    """Whether the tracers are these once the measured one has gone."""
+    end = time.monotonic() + _DETACHING
+    while (now := tracers()) != others and time.monotonic() < end:
+        time.sleep(_LOOK)
+    return now == others

@@ -43,7 +43,7 @@ def measure(plan: Plan) -> list[Row]:
 def _run(mode: Mode, url: str, seconds: float) -> tuple[dict[str, Used], int]:
     with mode.quietly() as pid:
         before = _used(pid)
-        requests = undisturbed(lambda: saturate(url, seconds), pid).requests
+        requests = undisturbed(lambda: saturate(url, seconds)).requests
         after = _used(pid)
     return {name: Used(used.runs - before[name].runs, used.nanoseconds - before[name].nanoseconds)
             for name, used in after.items()}, requests  # fmt: skip

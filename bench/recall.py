@@ -19,7 +19,7 @@ from bench.server import Server
 
 _RATES = {1000: Bound(">=", 100), 5000: Bound(">=", 100), 10_000: None}
 _MISCOUNTED = Bound("<=", 0.1)
-_NO_LOSS = {(), ("connection_closed",)}
+_NO_LOSS = {(), ("closed_without_response",)}
 """Of these nothing is missing: a client that leaves before the answer is no loss."""
 _OWN = Bound("<=", 50)
 _RECORDS = 4
@@ -114,7 +114,7 @@ def _watched(mode: Mode, server: Server, load: Callable[[], Load], output: IO[by
     before = server.requests()
     with mode.start(output.fileno()) as pid:
         own, worker = cpu_seconds(pid), server.cpu()
-        sent = undisturbed(load, pid)
+        sent = undisturbed(load)
         say(f"recall, {mode.name}, {sent.rate:.0f} a second")
         settle(pid)
         time.sleep(_FLUSH)
