@@ -1,7 +1,7 @@
 """From the C in `bpf/` to bytecode: a short-lived child compiles with BCC, and the result is kept on disk.
 
 The key of a kept result is the source, what is asked of the compiler, and this build of the kernel, which decides the offsets
-of its structures. A file that somebody else could have written, or that is damaged, is ignored. With a kept result no BCC and no
+of its structures. A file that others could have written, or that is damaged, is ignored. With a kept result neither BCC nor
 LLVM is needed: a start takes 0.1 s instead of 1 s.
 """
 
