@@ -26,6 +26,8 @@ OK, FAILED, USAGE, CANNOT_CAPTURE = 0, 1, 2, 3
 """Exit status, spec cli.md."""
 _DEMO = Path(__file__).with_name("_data") / "demo.jsonl.zst"
 _TRY_DEMO = " (`qtap-tui --demo` shows sample traffic without capturing)"
+_LOOK_AT_SIGNALS = 0.1
+"""Seconds."""
 _SWITCH_INTERVAL = 0.0005
 """Seconds; a tenth of Python's default keeps keys quick while the reader is busy."""
 
@@ -188,10 +190,13 @@ class Session:
 def run_headless(options: Options) -> int:
     """Run without a screen until the source ends or a signal comes; give the exit status."""
     session = Session(options, lines=options.record != "-")
+    # A handler runs between two steps of whatever the thread does: one that took the Event's lock could wait for itself.
+    signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: session.ended.set())
+        signal.signal(number, lambda number, _: signals.append(number))
     session.start()
-    session.ended.wait()
+    while not signals and not session.ended.wait(_LOOK_AT_SIGNALS):
+        pass
     session.stop()
     if session.status:
         sys.stderr.write(f"qtap-tui: {session.message}\n")
@@ -201,8 +206,7 @@ def run_headless(options: Options) -> int:
 def run_screen(options: Options) -> int:
     """Run the screen; the engine starts beside it. Give the exit status."""
     # the one place where the engine's command reaches for the screen
-    from qtap_tui import themes
-    from qtap_tui.app import run
+    from qtap_tui.app import ThemeError, run
 
     if options.record == "-":
         raise UsageError("--record - needs --no-ui: the screen and the capture cannot share standard output")
@@ -211,7 +215,7 @@ def run_screen(options: Options) -> int:
     session.start()
     try:
         status = run(session, theme=options.theme)
-    except themes.ThemeError as error:
+    except ThemeError as error:
         raise UsageError(str(error)) from None
     finally:
         session.stop()
