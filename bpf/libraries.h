@@ -23,7 +23,12 @@ static __always_inline int on_map(const struct saved *regs) {
     u32 seen = 1;
     seen_libraries.update(&key, &seen);
     struct record h = {
-        .type = REC_LIBRARY, .ts = bpf_ktime_get_ns(), .tgid = bpf_get_current_pid_tgid() >> 32, .pos = key.ino};
+        .type = REC_LIBRARY,
+        .ts = bpf_ktime_get_ns(),
+        .tgid = bpf_get_current_pid_tgid() >> 32,
+        .pos = key.ino,
+        .handle = key.superblock,
+    };
     emit_bare(&h, 0);
     return 0;
 }

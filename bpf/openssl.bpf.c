@@ -47,8 +47,11 @@ static __always_inline struct handle_state *handle_state(const struct handle_key
         handles.update(key, &fresh);
         state = handles.lookup(key);
     }
-    if (!state || !sk || state->sk == sk)
+    struct sock_head head;
+    if (!state || !sk || state->sk == sk || read_sock_head(&head, sk))
         return state;
+    if (HEAD_FAMILY(&head) != AF_INET && HEAD_FAMILY(&head) != AF_INET6)
+        return state; /* a callback of the library used another socket, to log for example */
     state->sk = sk;
     struct socket_state *socket = sockets.lookup(&sk);
     if (socket) {
@@ -56,11 +59,8 @@ static __always_inline struct handle_state *handle_state(const struct handle_key
         socket->kind = KIND_TLS;
         return state;
     }
-    struct sock_head head;
-    if (!read_sock_head(&head, sk)) {
-        struct socket_state fresh = {.address = HEAD_ADDRESS(&head), .ports = HEAD_PORTS(&head), .kind = KIND_TLS};
-        sockets.update(&sk, &fresh);
-    }
+    struct socket_state fresh = {.address = HEAD_ADDRESS(&head), .ports = HEAD_PORTS(&head), .kind = KIND_TLS};
+    sockets.update(&sk, &fresh);
     return state;
 }
 
@@ -103,7 +103,7 @@ static __always_inline int leave_call(struct pt_regs *ctx, u8 dir) {
     const struct config *c = settings();
     struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
     struct handle_state *state = handle_state(&key, at->sk);
-    if (!state || !c || state->kind == KIND_OTHER)
+    if (!state || !c || state->kind >= KIND_OTHER)
         return 0;
     struct stream *stream = &state->streams[dir];
     if (state->kind == KIND_UNKNOWN)
@@ -171,6 +171,19 @@ int ssl_set_fd(struct pt_regs *ctx) {
 /* SSL_free(ssl): the address may be another handle's soon. */
 int ssl_free(struct pt_regs *ctx) {
     struct handle_key key = {.handle = ctx->di, .tgid = bpf_get_current_pid_tgid() >> 32};
+    struct handle_state *state = handles.lookup(&key);
+    if (!state)
+        return 0;
+    struct record h = {
+        .type = REC_CLOSE,
+        .ts = bpf_ktime_get_ns(),
+        .sk = state->sk,
+        .handle = key.handle,
+        .opened = state->opened,
+        .tgid = key.tgid,
+    };
+    if (state->kind == KIND_HTTP || state->kind == KIND_MUTED)
+        emit_bare(&h, 0);
     handles.delete(&key);
     return 0;
 }

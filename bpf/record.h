@@ -48,6 +48,8 @@ struct record {
     u8 data[];
 };
 
+/* REC_CLOSE: of a TLS handle of `tgid` when `handle` is not 0, else of a socket. */
+/* REC_LIBRARY: `pos` is the file's inode number, `handle` its superblock's address. */
 /* REC_FORK: `tgid` is the child, `pos` the parent, about whom user space may not have decided yet. */
 
 /* The data of REC_EXEC: this, then the file name, then the arguments as the kernel lays them out (NUL between). */

@@ -157,6 +157,8 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     struct saved regs;
     bpf_probe_read_kernel(&regs, sizeof regs, (void *)(ctx->args[0] + __builtin_offsetof(struct pt_regs, r10)));
+    if (regs.cs != USER_CS_64)
+        return 0; /* a 32-bit process numbers its calls otherwise */
     if (regs.nr == 9)
         return on_map(&regs);
     u32 op = operation(regs.nr);
@@ -182,7 +184,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     if (read_sock_head(&head, sk))
         return 0;
     struct socket_state *state = socket_state(sk, &head);
-    if (!state || state->kind == KIND_TLS || state->kind == KIND_OTHER || regs.cs != USER_CS_64)
+    if (!state || state->kind >= KIND_TLS)
         return 0;
     u32 shape = op >> 1;
     struct long_call call = {.state_key = sk};
@@ -277,15 +279,12 @@ static __always_inline void on_established(u64 sk) {
     sockets.update(&sk, &fresh);
 }
 
-/* The totals come from struct tcp_sock, so they count what no program saw. */
 static __always_inline void on_closed(u64 sk, const struct socket_state *state) {
     struct sock_head head;
     struct record h = {.type = REC_CLOSE, .ts = bpf_ktime_get_ns(), .sk = sk, .opened = state->opened};
     if (read_sock_head(&head, sk))
         return;
     put_address(&h, &head, sk);
-    h.pos = read_u64(sk + OFF_TCP_BYTES_SENT);
-    h.handle = read_u64(sk + OFF_TCP_BYTES_RECEIVED);
     emit_bare(&h, 0);
 }
 
@@ -299,7 +298,7 @@ int on_tcp_state(struct bpf_raw_tracepoint_args *ctx) {
         struct socket_state *known = sockets.lookup(&sk);
         if (!known)
             return 0;
-        if (known->kind == KIND_HTTP || known->kind == KIND_TLS)
+        if (known->kind != KIND_UNKNOWN && known->kind != KIND_OTHER)
             on_closed(sk, known);
     }
     return 0;

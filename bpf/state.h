@@ -5,7 +5,8 @@
 #define RING ((void *)bpf_pseudo_fd(1, 1000))
 #define MAX_CHUNK 16384
 
-enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_TLS = 2, KIND_OTHER = 3 };
+enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_TLS = 2, KIND_OTHER = 3, KIND_MUTED = 4 };
+/* KIND_MUTED: carried HTTP, and user space asked for no more of it; its end is still told. */
 /* A socket that was open before capture may be in the middle of a body: look at so many calls before calling it other. */
 #define LOOKS_BEFORE_OTHER 64
 
@@ -105,5 +106,5 @@ BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 static __always_inline void count(u32 which, u64 n) {
     u64 *value = counters.lookup(&which);
     if (value)
-        *value += n;
+        __sync_fetch_and_add(value, n); /* a program can be preempted by another on its CPU */
 }

@@ -107,6 +107,8 @@ class Session:
         losses = dict(self._log_sink.losses)
         if self.log.evicted:
             losses["log"] = self.log.evicted
+        if refused := sum(store.refused for store in self._stores):
+            losses["store"] = refused
         return EngineState(
             phase=self._phase,
             message=self._message,
@@ -115,6 +117,17 @@ class Session:
             memory_limit=self.log.limit,
             source=self._name,
         )
+
+    @property
+    def title(self) -> str:
+        """What is captured, for the notice at the start; empty when it is everything."""
+        options = self._options
+        chosen = [
+            *(f"process {pid}" for pid in sorted(options.pids)),
+            *(f"executables with {exe} in their path" for exe in options.exes),
+            *(f"container {name}" for name in options.containers),
+        ]
+        return f"HTTP and HTTPS of {', '.join(chosen)}" if chosen else ""
 
     def clear(self) -> None:
         """Empty the log."""
@@ -145,6 +158,9 @@ class Session:
 
         if problem := can_capture():
             raise CannotCaptureError(problem + _TRY_DEMO)
+        for pid in self._options.pids:
+            if not Path(f"/proc/{pid}").exists():
+                raise UsageError(f"no process has the number {pid}")
         options = self._options
         selection = Selection(options.pids, options.exes, options.containers)
         live = LiveOptions(options.level, options.ring_size, options.body_limit, options.memory, selection)
@@ -156,7 +172,9 @@ class Session:
         log.info("ready: %d probes in %s", probes, where)
 
     def _failed(self, sentence: str) -> None:
-        self._phase, self._message, self.status = "failed", sentence + _TRY_DEMO, CANNOT_CAPTURE
+        began = self._phase == "live"
+        self.status = FAILED if began else CANNOT_CAPTURE
+        self._phase, self._message = "failed", sentence if began else sentence + _TRY_DEMO
         self.ended.set()
 
     def _replay_ended(self) -> None:
@@ -214,7 +232,7 @@ def run_screen(options: Options) -> int:
     session = Session(options, lines=False)
     session.start()
     try:
-        status = run(session, theme=options.theme)
+        status = run(session, capture_title=session.title, theme=options.theme)
     except ThemeError as error:
         raise UsageError(str(error)) from None
     finally:

@@ -12,6 +12,8 @@ import click
 from qtap import __version__
 
 if TYPE_CHECKING:
+    import logging
+
     from qtap.app import Options
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", re.IGNORECASE)
@@ -122,13 +124,24 @@ def _start_logging(given: dict[str, Any]) -> None:
     handler: logging.Handler = logging.NullHandler()
     if given["log_file"]:
         try:
-            handler = logging.FileHandler(given["log_file"], encoding="utf-8")
+            handler = logging.FileHandler(given["log_file"], encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise click.UsageError(f"cannot write the log to {given['log_file']}: {error.strerror}") from None
     elif given["no_ui"]:
         handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_printable(logging.Formatter("%(asctime)s %(levelname)s %(message)s")))
     logging.basicConfig(level=given["log_level"].upper(), handlers=[handler])
+
+
+def _printable(formatter: logging.Formatter) -> logging.Formatter:
+    """Escape what is not printable: a path that somebody chose may hold what a terminal obeys."""
+    plain = formatter.format
+
+    def escaped(record: logging.LogRecord) -> str:
+        return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in plain(record))
+
+    formatter.format = escaped  # type: ignore[method-assign]
+    return formatter
 
 
 @command.command()

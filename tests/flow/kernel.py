@@ -82,6 +82,7 @@ class Told(LogSink):
         self.opened: list[Transaction] = []
         self.finished: list[Transaction] = []
         self.connections: list[Connection] = []
+        self.processes: list[Process] = []
 
     def transaction_opened(self, transaction: Transaction) -> None:
         super().transaction_opened(transaction)
@@ -91,6 +92,9 @@ class Told(LogSink):
         super().transaction_finished(transaction)
         assert transaction.finished
         self.finished.append(transaction)
+
+    def process_seen(self, process: Process) -> None:
+        self.processes.append(process)
 
     def connection_changed(self, connection: Connection) -> None:
         self.connections.append(connection)

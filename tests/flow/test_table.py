@@ -182,3 +182,32 @@ def test_a_tls_handle_that_is_used_again_is_another_connection() -> None:
         ("127.0.0.1:4000", "GET", 0),
         ("127.0.0.1:4001", "", 408),
     ]
+
+
+def test_a_handle_that_changes_its_socket_is_not_looked_for_at_the_old_one() -> None:
+    first, second = Stream(10, 4000, 443, sk=0x3000, handle=0xAB), Stream(10, 4001, 443, sk=0x4000, handle=0xAB)
+    ask = first.sends(ASK)
+    first.goes_on_as(second)
+    answer = second.receives(ANSWER)
+    plain_close = Stream(10, 4000, 443, sk=0x3000).closes()
+    told = told_by(ask, answer, second.closes(), plain_close, stop=False)
+    assert [(t.status, str(t.connection.local)) for t in told.finished] == [(200, "127.0.0.1:4001")]
+
+
+def test_handles_without_a_socket_are_no_ends_of_one_connection() -> None:
+    client, server = Stream(10, 0, 0, sk=0, handle=0xA), Stream(20, 0, 0, sk=0, handle=0xB)
+    told = told_by(client.sends(ASK), server.receives(ASK), server.sends(ANSWER), client.receives(ANSWER))
+    assert [t.peer for t in told.finished] == ["", ""]
+
+
+def test_what_a_process_leaves_behind_ends_with_it() -> None:
+    told = Told()
+    table = ConnectionTable(told, Process, body_limit=1 << 20)
+    for number in range(100):
+        table.take(Stream(10, 0, 0, sk=0, handle=0x1000 + number, opened=0).sends(ASK), 0)
+    assert len(table) == 100
+    table.exited(10, 1)
+    table.tick()
+    assert len(table) == 0
+    assert {t.incomplete for t in told.finished} == {("closed_without_response",)}
+    assert [p.pid for p in told.processes] == [10]

@@ -27,6 +27,9 @@ REASONS = {
 }
 """Words of spec cli.md for `incomplete`, as sentences."""
 
+_LAST_SECOND = 253_402_300_799 - 86_400
+"""About the end of the year 9999, in any zone."""
+
 
 def reason(word: str) -> str:
     """Explain one word of `Transaction.incomplete`."""
@@ -65,9 +68,14 @@ def duration(nanoseconds: int) -> str:
     return f"{whole // _HOUR}h{whole % _HOUR // _MINUTE:02}m" if whole < 100 * _HOUR else f"{whole // _HOUR}h"
 
 
+def _local(at: int) -> time.struct_time:
+    """Break down a time; one of a damaged capture, which no calendar has, becomes the nearest that it has."""
+    return time.localtime(min(max(at // 1_000_000_000, 0), _LAST_SECOND))
+
+
 def clock(at: int) -> str:
     """Write a time (nanoseconds since the epoch) as `HH:MM:SS` of this host's zone."""
-    return time.strftime("%H:%M:%S", time.localtime(at // 1_000_000_000)) if at else "--:--:--"
+    return time.strftime("%H:%M:%S", _local(at)) if at else "--:--:--"
 
 
 def clock_ms(at: int) -> str:
@@ -79,5 +87,5 @@ def moment(at: int) -> str:
     """Write a time in full: date, microseconds and zone."""
     if not at:
         return "unknown"
-    local = time.localtime(at // 1_000_000_000)
+    local = _local(at)
     return f"{time.strftime('%Y-%m-%d %H:%M:%S', local)}.{at // 1000 % 1_000_000:06} {time.strftime('%Z', local)}"

@@ -58,8 +58,6 @@ _OFFSETS = {
     "OFF_SKC_FAMILY": ("sock_common", "skc_family"),
     "OFF_SKC_V6_DADDR": ("sock_common", "skc_v6_daddr"),
     "OFF_SKC_V6_SADDR": ("sock_common", "skc_v6_rcv_saddr"),
-    "OFF_TCP_BYTES_SENT": ("tcp_sock", "bytes_sent"),
-    "OFF_TCP_BYTES_RECEIVED": ("tcp_sock", "bytes_received"),
 }
 _FLAGS = ("-O2", "-Wno-everything")
 _POINTER = 8

@@ -27,9 +27,9 @@ _PROCESS_TRACEPOINTS = {
 _SOCKET_TRACEPOINTS = {"on_sys_exit": "sys_exit", "on_tcp_state": "inet_sock_set_state"}
 _TAILS = {"socket_tails": ("walk_socket", "head_socket", "gather_socket"), "handle_tails": ("walk_handle", "head_handle")}
 _HEAD_PROGRAMS = ("head_socket", "head_handle")
-_KIND_OTHER = 3
-_SOCKET_STATE, _HANDLE_STATE = (56, 12), (56, 16)
-"""Size of struct socket_state and struct handle_state in bpf/state.h, and the offset of `kind`."""
+_KIND_MUTED = 4
+_SOCKET_STATE, _HANDLE_STATE = (56, 12, 16), (56, 16, 8)
+"""Size of struct socket_state and struct handle_state in bpf/state.h, and the offsets of `kind` and `opened`."""
 _REFUSED, _ALLOWED = 0, 1
 """POLICY_DENY and POLICY_ALLOW of bpf/state.h."""
 _STANDING = struct.Struct("<QI4x")
@@ -116,18 +116,23 @@ class Engine:
         verdict = struct.pack("<I", _ALLOWED if allowed else _REFUSED)
         bpf.update(self._maps["verdicts"], struct.pack("<Q", executed_at), verdict)
 
-    def mute(self, sk: int, pid: int, handle: int) -> None:
-        """Copy nothing more of a socket, or of a TLS handle (not 0): it carries no HTTP any longer."""
+    def mute(self, sk: int, pid: int, handle: int, opened: int) -> None:
+        """Copy nothing more of a socket, or of a TLS handle (not 0), of the connection that began at `opened` (as recorded)."""
         if handle:
-            self._set_kind("handles", struct.pack("<QQ", handle, pid), _HANDLE_STATE)
+            self._mute("handles", struct.pack("<QQ", handle, pid), _HANDLE_STATE, opened)
         else:
-            self._set_kind("sockets", struct.pack("<Q", sk), _SOCKET_STATE)
+            self._mute("sockets", struct.pack("<Q", sk), _SOCKET_STATE, opened)
 
-    def _set_kind(self, table: str, key: bytes, state: tuple[int, int]) -> None:
-        size, kind_at = state
+    def _mute(self, table: str, key: bytes, state: tuple[int, int, int], opened: int) -> None:
+        size, kind_at, opened_at = state
         value = bpf.lookup(self._maps[table], key, size)
-        if value is not None:
-            bpf.update(self._maps[table], key, value[:kind_at] + bytes([_KIND_OTHER]) + value[kind_at + 1 :])
+        # The record is older than this moment: another connection may have the address by now.
+        if value is not None and value[opened_at : opened_at + 8] == struct.pack("<Q", opened):
+            bpf.update(self._maps[table], key, value[:kind_at] + bytes([_KIND_MUTED]) + value[kind_at + 1 :])
+
+    def forget_library(self, inode: int, superblock: int) -> None:
+        """Tell of this library again when it is mapped next."""
+        bpf.delete(self._maps["seen_libraries"], struct.pack("<QQ", inode, superblock))
 
     def counters(self) -> dict[str, int]:
         """Give the kernel's counters since the start, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections import defaultdict
@@ -15,6 +16,7 @@ from qtap.capture.tls import library_of
 
 _ENTER = {-1: "ssl_enter", 3: "ssl_enter_4", 4: "ssl_enter_5"}
 """The entry program by the position of the argument that receives the byte count."""
+_log = logging.getLogger("qtap")
 _PLAIN = {"set_fd": "ssl_set_fd", "free": "ssl_free"}
 
 
@@ -24,11 +26,9 @@ class Prober:
     def __init__(self, engine: Engine) -> None:
         self.count = 0
         """Probes set so far."""
-        self.refused: dict[str, str] = {}
-        """Why a library has no probes, by its path."""
         self._engine = engine
         self._seen: set[object] = set()
-        self._mapped: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._mapped: queue.SimpleQueue[tuple[int, int, int] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="qtap-probes", daemon=True)
 
     def attach_known(self) -> list[str]:
@@ -39,9 +39,9 @@ class Prober:
         """Begin to attach what `mapped` tells of."""
         self._thread.start()
 
-    def mapped(self, pid: int) -> None:
+    def mapped(self, pid: int, inode: int, superblock: int) -> None:
         """Tell that `pid` mapped a library never seen before; returns at once."""
-        self._mapped.put(pid)
+        self._mapped.put((pid, inode, superblock))
 
     def stop(self) -> None:
         """End the thread."""
@@ -50,27 +50,36 @@ class Prober:
             self._thread.join(timeout=1)
 
     def _run(self) -> None:
-        while (pid := self._mapped.get()) is not None:
-            self._attach_all(libraries_of(pid))
+        while (told := self._mapped.get()) is not None:
+            pid, inode, superblock = told
+            found = list(libraries_of(pid))
+            self._attach_all(found)
+            # The process may be gone, and its view of the file with it.
+            if not any(library.inode == inode and library.identity in self._seen for library in found):
+                self._engine.forget_library(inode, superblock)
 
     def _attach_all(self, found: Iterable[Library]) -> list[str]:
         attached = []
         for library in found:
             if library.identity in self._seen:
                 continue
-            self._seen.add(library.identity)
             problem = library.problem or self._attach(library)
+            if problem is None:
+                continue
+            self._seen.add(library.identity)
             if problem:
-                self.refused[library.name] = problem
+                _log.warning("no probes in %s: %s", library.name, problem)
             else:
                 attached.append(library.name)
         return attached
 
-    def _attach(self, library: Library) -> str:
-        """Set the probes of one file; give the reason when it cannot be done."""
+    def _attach(self, library: Library) -> str | None:
+        """Set the probes of one file; give the reason when that cannot be done, None when the file is out of reach by now."""
         try:
             points = self._points(library)
             self._set(library.path, points)
+        except FileNotFoundError:
+            return None
         except (ElfError, OSError) as error:
             return str(error)
         return "" if points else "it lacks the functions that carry plaintext"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import mmap
 import os
 import threading
@@ -21,6 +23,7 @@ from qtap.flow.selection import Selection
 from qtap.flow.table import ConnectionTable, is_for_table
 from qtap.model import Loss, Process, Sink
 
+_log = logging.getLogger("qtap")
 _POLL = 0.01
 """Seconds between looks at the ring when nothing urgent wakes the reader: its latency, against wake-ups of 20 us each."""
 _NICE = 10
@@ -85,6 +88,9 @@ class LiveSource:
             self._round()
             self._table.stop()
             self._count_losses()
+        except Exception as error:  # noqa: BLE001 - the thread's end: nothing else would tell of it
+            _log.debug("capture stopped", exc_info=True)
+            self._on_failed(f"capture stopped: {error or type(error).__name__} (--log-level debug says where)")
         finally:
             self._prober.stop()
             self._engine.close()
@@ -138,9 +144,10 @@ class LiveSource:
         elif kind == records.EXIT:
             self._wanted.discard(pid)
             self._denied.discard(pid)
+            self._table.exited(pid, ts)
             self.processes.exit(pid, ts)
         elif kind == records.LIBRARY:
-            self._prober.mapped(pid)
+            self._prober.mapped(pid, fields[3], fields[2])
 
     def _executed(self, event: records.Exec) -> None:
         process = self.processes.exec(event.pid, event.ppid, event.uid, event.exe, event.comm, event.args, event.at)
@@ -151,7 +158,7 @@ class LiveSource:
             self._engine.decide(event.at - self._offset, allowed=allowed)
             if not allowed:
                 return
-        self._sink.process_seen(process)
+        self._table.started(process)
 
     def _allow_running(self) -> None:
         """Allow the selected among the processes that ran before; again, until none was forked meanwhile."""
@@ -189,7 +196,8 @@ def _yield_to_traffic() -> None:
     """Lower the priority of every thread but the main one, which may draw a screen (setpriority(2): Linux counts threads)."""
     for task in Path("/proc/self/task").iterdir():
         if int(task.name) != os.getpid():
-            os.setpriority(os.PRIO_PROCESS, int(task.name), _NICE)
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, int(task.name), _NICE)
 
 
 def _explain(error: Exception) -> str:

@@ -28,6 +28,8 @@ class Peers:
     def opened(self, transaction: Transaction) -> None:
         """Look for the other half, else wait for it."""
         connection = transaction.connection
+        if not connection.local.ip or not connection.remote.ip:
+            return
         self._local.add(connection.local.ip)
         if connection.remote.ip not in self._local:
             return

@@ -7,7 +7,7 @@ import ipaddress
 import mmap
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from qtap.capture import records
@@ -40,7 +40,7 @@ class ConnectionTable:
         self.evicted = 0
         self.watched: Callable[[int], bool] = lambda _: True
         """Whether a process is wanted; asked when a connection begins."""
-        self.mute: Callable[[int, int, int], None] = lambda _sk, _pid, _handle: None
+        self.mute: Callable[[int, int, int, int], None] = lambda _sk, _pid, _handle, _opened: None
         """Asks for no more records of a socket, or of a process's TLS handle (not 0), that turned into something else."""
         self._process_of = process_of
         self._limit = body_limit
@@ -51,6 +51,10 @@ class ConnectionTable:
         self._peers = Peers()
         self._table: dict[Key, Conversation] = {}
         self._by_socket: dict[int, set[Key]] = {}
+        self._told: set[int] = set()
+        """The processes that the sink knows."""
+        self._handles: dict[int, set[Key]] = {}
+        """The TLS handles of each process, which end with it."""
         self._closing: list[tuple[int, int, Key, Conversation]] = []
         self._early: deque[tuple[int, Conversation]] = deque()
         self._unmatched: deque[tuple[int, Transaction]] = deque()
@@ -89,7 +93,7 @@ class ConnectionTable:
         ) = HEADER.unpack_from(pages, at)  # fmt: skip
         now = ts + self._offset
         if kind != DATA:
-            self._closed(sk, now)
+            self._closed({(tgid, handle)} if handle else self._by_socket.get(sk, ()), now)
             return
         key: Key = (tgid, handle) if handle else sk
         conversation = self._table.get(key)
@@ -109,7 +113,7 @@ class ConnectionTable:
             conversation.born = opened
             self._found_socket(key, conversation, sk, _endpoints(family, local, local_port, remote, remote_port))
         if conversation.opaque:
-            self.mute(sk, tgid, handle)
+            self.mute(sk, tgid, handle, opened)
             return
         if length:
             start = at + SIZE
@@ -118,6 +122,16 @@ class ConnectionTable:
                 self._early.append((now + _EARLY_WAIT, conversation))
         if flags > FROM_START:
             self._without_data(conversation, direction, flags, total - offset - length, now)
+
+    def started(self, process: Process) -> None:
+        """Tell of a process that began or replaced itself."""
+        self._told.add(process.pid)
+        self.sink.process_seen(process)
+
+    def exited(self, pid: int, now: int) -> None:
+        """Close what a process leaves behind that has no socket to close."""
+        self._told.discard(pid)
+        self._closed(self._handles.pop(pid, ()), now)
 
     def tick(self) -> None:
         """Do what waits for time to pass; called after every batch."""
@@ -181,18 +195,24 @@ class ConnectionTable:
         self._table[key] = conversation
         if sk:
             self._by_socket.setdefault(sk, set()).add(key)
+        if isinstance(key, tuple):
+            self._handles.setdefault(tgid, set()).add(key)
+        if tgid not in self._told:
+            self._told.add(tgid)
+            self.sink.process_seen(connection.process)
         self.sink.connection_changed(connection)
         return conversation
 
     def _found_socket(self, key: Key, conversation: Conversation, sk: int, ends: tuple[Endpoint, Endpoint]) -> None:
+        self._leave_socket(key, conversation)
         conversation.sk = sk
         conversation.connection.local, conversation.connection.remote = ends
         self._by_socket.setdefault(sk, set()).add(key)
 
-    def _closed(self, sk: int, now: int) -> None:
-        for key in self._by_socket.get(sk, ()):
-            conversation = self._table[key]
-            if not conversation.connection.closed_at:
+    def _closed(self, keys: Iterable[Key], now: int) -> None:
+        for key in keys:
+            conversation = self._table.get(key)
+            if conversation is not None and not conversation.connection.closed_at:
                 conversation.connection.closed_at = now
                 self._order += 1
                 heapq.heappush(self._closing, (now + _LINGER, self._order, key, conversation))
@@ -206,13 +226,20 @@ class ConnectionTable:
         conversation.end(at, reason or "connection_closed")
         self._peers.closed(connection)
         self._table.pop(key, None)
+        self._leave_socket(key, conversation)
+        if isinstance(key, tuple) and (handles := self._handles.get(key[0])) is not None:
+            handles.discard(key)
+            if not handles:
+                del self._handles[key[0]]
+        if connection.closed_at:
+            self.sink.connection_changed(connection)
+
+    def _leave_socket(self, key: Key, conversation: Conversation) -> None:
         keys = self._by_socket.get(conversation.sk)
         if keys is not None:
             keys.discard(key)
             if not keys:
                 del self._by_socket[conversation.sk]
-        if connection.closed_at:
-            self.sink.connection_changed(connection)
 
     def _evict(self) -> None:
         key, conversation = next(iter(self._table.items()))

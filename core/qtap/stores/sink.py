@@ -33,6 +33,8 @@ class QueuedSink:
         max_bytes: int = 64 << 20,
         wait: bool = False,
     ) -> None:
+        self.refused = 0
+        """Items that the full queue did not take, in all."""
         self._refused: dict[tuple[str, str], Loss] = {}
         self._refused_lock = threading.Lock()
         self._refused_at = time.time_ns()
@@ -82,6 +84,7 @@ class QueuedSink:
         return self._queue.stop(timeout)
 
     def _count(self, what: str) -> None:
+        self.refused += 1
         self._merge(Loss("store", 1, self._refused_at, time.time_ns(), what))
 
     def _merge(self, loss: Loss) -> None:
