@@ -49,6 +49,15 @@ def test_a_request_is_seen_by_both_ends_with_their_addresses(
         assert body_of(seen["response"]) == b"hello"
         sizes = [metadata["bytes_sent"], metadata["bytes_received"]]
         assert sizes == ([len(OK), len(GET)] if is_server(seen) else [len(GET), len(OK)])
+    reports = [
+        event for event in capture.of("connection") if port in (end_port(event, "source"), end_port(event, "destination"))
+    ]
+    assert {event["direction"] for event in reports[:2]} == {"egress-internal", "ingress"}
+    assert {(end_port(event, "source"), end_port(event, "destination")) for event in reports} == {(port, service)}
+
+
+def end_port(connection: Fields, end: str) -> int:
+    return int(connection[end]["address"]["port"])
 
 
 @pytest.mark.parametrize("encrypted", [False, True])

@@ -17,6 +17,9 @@ _EARLY_LIMIT = 64
 class Owner(Listener, Protocol):
     """Is told of a connection's transactions, and when it may have missed some."""
 
+    def speaks(self, connection: Connection) -> None:
+        """The first message tells which end is the server."""
+
     def lost(self, connection: Connection) -> None:
         """Calls of this connection are missing."""
 
@@ -150,6 +153,7 @@ class Conversation:
         else:
             return False
         self.known_role = True
+        self._owner.speaks(self.connection)
         return True
 
     def _is_early(self, direction: int, payload: bytes) -> bool:

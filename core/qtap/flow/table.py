@@ -79,6 +79,10 @@ class ConnectionTable:
         else:
             self.sink.transaction_finished(transaction)
 
+    def speaks(self, connection: Connection) -> None:
+        """Report a connection, now that its direction is known."""
+        self.sink.connection_changed(connection)
+
     def lost(self, connection: Connection) -> None:
         """Pair nothing across a loss."""
         self._peers.lost(connection)
@@ -200,7 +204,6 @@ class ConnectionTable:
         if tgid not in self._told:
             self._told.add(tgid)
             self.sink.process_seen(connection.process)
-        self.sink.connection_changed(connection)
         return conversation
 
     def _found_socket(self, key: Key, conversation: Conversation, sk: int, ends: tuple[Endpoint, Endpoint]) -> None:
