@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import mmap
-import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -17,6 +14,7 @@ from qtap.capture import bpf, records
 from qtap.capture.checks import can_capture
 from qtap.capture.compiler import CompileError, compiled
 from qtap.capture.engine import Engine
+from qtap.capture.priority import yield_to_traffic
 from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
 from qtap.flow.selection import Selection
@@ -26,8 +24,6 @@ from qtap.model import Loss, Process, Sink
 _log = logging.getLogger("qtap")
 _POLL = 0.01
 """Seconds between looks at the ring when nothing urgent wakes the reader: its latency, against wake-ups of 20 us each."""
-_NICE = 10
-"""The reader and the stores yield to the traffic when the host has no processor to spare; losses are counted."""
 
 
 class LiveOptions(msgspec.Struct, frozen=True):
@@ -120,7 +116,7 @@ class LiveSource:
         self._engine.watch_sockets()
         libraries = self._prober.attach_known()
         self._prober.start()
-        _yield_to_traffic()
+        yield_to_traffic()
         self._on_ready(self._prober.count, libraries)
 
     def _round(self) -> None:
@@ -190,14 +186,6 @@ class LiveSource:
             if count:
                 self._sink.lost(Loss(where, count, self._counted_at, now))
         self._counted, self._counted_at = counted, now
-
-
-def _yield_to_traffic() -> None:
-    """Lower the priority of every thread but the main one, which may draw a screen (setpriority(2): Linux counts threads)."""
-    for task in Path("/proc/self/task").iterdir():
-        if int(task.name) != os.getpid():
-            with contextlib.suppress(ProcessLookupError):
-                os.setpriority(os.PRIO_PROCESS, int(task.name), _NICE)
 
 
 def _explain(error: Exception) -> str:
