@@ -25,7 +25,7 @@ _DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 _TEXT = """# Benchmarks
 
 `make bench` measured this on {host}. It takes about {minutes} minutes and writes this file; `make bench ARGS="--only load"`
-measures one part, `--short` tries everything once, and neither writes.
+measures one part, `make bench ARGS=--short` tries everything once, and neither writes.
 
 {table}
 ## How to read it

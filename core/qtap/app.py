@@ -71,6 +71,7 @@ class Session:
         self._log_sink = LogSink(self.log)
         self._phase: Phase = "starting"
         self._message = "setting probes"
+        self._pipe_gone = False
         self._reader = self._open_capture()
         self._header = self._reader.header if self._reader else Header.here()
         self._stores: list[LineStore | Recorder] = []
@@ -99,7 +100,7 @@ class Session:
         """End the source and flush the stores, within about a second."""
         self._source.stop()
         for store in self._stores:
-            if left := store.stop():
+            if (left := store.stop()) and not self._pipe_gone:
                 log.warning("%d records were not written before the end", left)
 
     def state(self) -> EngineState:
@@ -168,7 +169,9 @@ class Session:
 
     def _ready(self, probes: int, libraries: list[str]) -> None:
         where = ", ".join(libraries) or "no TLS library yet"
-        self._phase, self._message = "live", f"{probes} probes in {where}"
+        self._phase = "live"
+        recording = f"recording to {self._options.record}, " if self._options.record else ""
+        self._message = f"{recording}{probes} probes in {where}"
         log.info("ready: %d probes in %s", probes, where)
 
     def _failed(self, sentence: str) -> None:
@@ -181,16 +184,20 @@ class Session:
         assert self._reader is not None
         self._phase = "ended"
         self._message = f"end of {self._reader.name}"
+        if self._reader.cut:
+            self._message += ", which breaks off inside a record: its recording did not end well"
+            log.warning("%s", self._message)
         for problem in self._reader.problems:
             log.warning("%s", problem)
         if self._reader.bad:
-            log.warning("%d lines of %s could not be read", self._reader.bad, self._reader.name)
+            log.warning("lines of %s that could not be read: %d", self._reader.name, self._reader.bad)
         for store in self._stores:
             store.drain()
         self.ended.set()
 
     def _pipe_closed(self, error: OSError) -> None:
-        if not isinstance(error, BrokenPipeError):
+        self._pipe_gone = isinstance(error, BrokenPipeError)
+        if not self._pipe_gone:
             self._store_failed(error)
         self.ended.set()
 
@@ -228,6 +235,8 @@ def run_screen(options: Options) -> int:
 
     if options.record == "-":
         raise UsageError("--record - needs --no-ui: the screen and the capture cannot share standard output")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the screen needs a terminal as standard input and output; without one use --no-ui")
     sys.setswitchinterval(_SWITCH_INTERVAL)
     session = Session(options, lines=False)
     session.start()
@@ -237,4 +246,8 @@ def run_screen(options: Options) -> int:
         raise UsageError(str(error)) from None
     finally:
         session.stop()
+    if session.status:
+        sys.stderr.write(f"qtap-tui: {session.message}\n")
+    elif options.record:
+        sys.stderr.write(f"qtap-tui: recorded in {options.record}\n")
     return session.status or status

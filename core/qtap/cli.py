@@ -22,7 +22,7 @@ _EPILOG = """\b
 Examples:
   sudo qtap-tui                              everything on this host, on the screen
   sudo qtap-tui --exe nginx --record a.zst   one program's traffic, also to a file
-  sudo qtap-tui --no-ui | jq .data.request   JSON lines for other programs
+  sudo qtap-tui --no-ui | jq .event          JSON lines for other programs
   qtap-tui --replay a.zst                    look at a capture, without root
   qtap-tui --demo                            try the screen on a sample
   sudo qtap-tui doctor                       why nothing is captured
@@ -80,7 +80,9 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option("--http-buffer-size", type=Size(0, 2 << 30), default="2MB", show_default=True, help="Bytes kept of one body.")
 @click.option("--memory", type=Size(1 << 20, 1 << 40), default="256MB", show_default=True, help="Bytes kept of all requests.")
 @click.option("--ring-size", type=Size(1 << 16, 1 << 30), default="16MB", show_default=True, help="Bytes of the kernel's ring.")
-@click.option("--theme", metavar="NAME", default=None, help="Colours of the screen: dark, light, ansi, or a file of your own.")
+@click.option(
+    "--theme", metavar="NAME", default=None, help="Colours of the screen: dark, light, ansi, or one of your own folder."
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True,
               help="How much is logged.")  # fmt: skip
 @click.option("--log-file", metavar="FILE", default="", help="Where logs go; without it stderr, and nowhere beside the screen.")
@@ -147,7 +149,10 @@ def _printable(formatter: logging.Formatter) -> logging.Formatter:
 @command.command()
 @click.pass_context
 def doctor(ctx: click.Context) -> None:
-    """Check everything that capture needs on this host, with the remedy for what is missing."""
+    """Check what capture needs on this host.
+
+    Each thing that is missing comes with its remedy.
+    """
     from qtap.capture.checks import checks
 
     signs = {True: "ok  ", False: "FAIL", None: "?   "}

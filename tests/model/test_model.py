@@ -64,3 +64,12 @@ def test_everything_a_transaction_holds_is_charged() -> None:
     transaction.informational = (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000,) * 3
     transaction.response.body = bytearray(5000)
     assert transaction.cost - before == 3 * 28_000 + 5000
+
+
+def test_a_request_that_was_given_up_took_until_its_connection_closed() -> None:
+    transaction = seen("/slow")
+    transaction.request.first_at = transaction.request.last_at = 1_000
+    transaction.connection.closed_at = 5_000
+    assert transaction.duration == 0
+    transaction.mark("closed_without_response")
+    assert transaction.duration == 4_000

@@ -193,3 +193,15 @@ async def test_new_rows_do_not_change_the_details() -> None:
         screen.look()
         await screen.pilot.pause()
         assert "https://api.example.com/row/2" in screen.text
+
+
+async def test_stepping_past_the_last_of_a_few_filtered_rows_behind_the_details_is_harmless() -> None:
+    feed = SyntheticFeed().fill(40)
+    async with running(feed, SMALL) as screen:
+        await screen.press("slash", *"app.js", "enter", "g", "enter")
+        for _ in range(12):
+            await screen.press("J")
+        assert "app.js" in screen.text
+        for _ in range(12):
+            await screen.press("K")
+        assert "app.js" in screen.text

@@ -18,7 +18,7 @@ class CaptureReader:
     """Opens `path` (`-` is standard input), reads the header, and gives the records when iterated, once.
 
     Holds one line at a time. A line that is no record is described in `problems` and counted in `bad`, and the next ones are
-    still read. A last line that was cut off is left out in silence: that is how a killed recording ends.
+    still read. A last line that was cut off is left out and told in `cut`: that is how a killed recording ends.
 
     Raises:
         CaptureError: no such file, not a capture, or one of a newer format.
@@ -28,6 +28,8 @@ class CaptureReader:
         self.name = "standard input" if path == "-" else path
         self.bad = 0
         """Lines that could not be read."""
+        self.cut = False
+        """The file breaks off inside a record, as that of a killed recording does."""
         self.problems: list[str] = []
         """One sentence each for the first of them, with file and line number."""
         self._number = 0
@@ -64,6 +66,8 @@ class CaptureReader:
         except msgspec.DecodeError as error:
             if line.endswith(b"\n"):
                 self._problem(f"not a record of a capture ({error})")
+            else:
+                self.cut = True
             return None
 
     def _read_header(self) -> Header:

@@ -74,7 +74,9 @@ class Transaction(msgspec.Struct, gc=False):
 
     @property
     def ended_at(self) -> int:
-        """When the last byte seen so far passed."""
+        """When the last byte seen so far passed, or when the connection closed that a response was waited for on."""
+        if not self.response.head and "closed_without_response" in self.incomplete:
+            return max(self.request.last_at, self.connection.closed_at)
         return max(self.request.last_at, self.response.last_at)
 
     @property

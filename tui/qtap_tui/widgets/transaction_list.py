@@ -101,7 +101,7 @@ class TransactionList(Lines):
             return
         position = max(0, min(position, count - 1))
         self.cursor = self.view.number(position)
-        self.top = max(min(self.top, position), position - self.height + 1, 0)
+        self.top = max(min(self.top, position), position - max(self.height, 1) + 1, 0)  # hidden, it has no height
         self._leave_tail()
         self.post_message(self.Moved())
 
