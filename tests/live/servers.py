@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -129,6 +131,10 @@ class Recorder(ThreadingHTTPServer):
             # The handshake is made by the thread of the connection, at its first read.
             self.socket = server_context(certificate).wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"{scheme}://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the library's signature
+        if not isinstance(sys.exception(), ConnectionError):  # clients are killed, too
+            super().handle_error(request, client_address)
 
 
 @contextmanager

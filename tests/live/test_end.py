@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import msgspec
 import pytest
 
 from tests.live.kernel import Held, breakpoints, held_by, program_names
+from tests.live.libraries import copy_library
 from tests.live.program import PROGRAM, Capture, Fields, body_of, client_port, is_server, until
 from tests.live.servers import Recorder, Seen, recorder
 from tests.live.wires import say, wire
@@ -30,31 +30,23 @@ BODY = "y" * 2000
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     """Start a process that does nothing but hold a copy of libssl: its pid and the copy."""
-    libraries = Path(next(line.split()[-1] for line in _maps_with_ssl() if "libssl" in line)).parent
-    for name in ("libssl.so.3", "libcrypto.so.3"):
-        shutil.copy(libraries / name, tmp_path / name)
-    environment = os.environ | {"LD_LIBRARY_PATH": str(tmp_path)}
+    environment = os.environ | {"LD_LIBRARY_PATH": str(copy_library(tmp_path / "library"))}
     command = [sys.executable, "-c", HOLDER]
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         process.stdout.readline()
-        yield process.pid, tmp_path / "libssl.so.3"
+        yield process.pid, tmp_path / "library" / "libssl.so.3"
         process.stdin.close()
-
-
-def _maps_with_ssl() -> list[str]:
-    import ssl  # noqa: F401, PLC0415 - so that this process maps it
-
-    return Path("/proc/self/maps").read_text().splitlines()
 
 
 @pytest.fixture
 def load() -> Iterator[Recorder]:
-    """Run a server in this process, and four clients that ask it all the time."""
+    """Run a server in this process, and two clients that ask it all the time."""
     with recorder() as server:
-        script = f"while :; do curl -s -o /dev/null -d {BODY} {' '.join([server.url + '/?size=500'] * 20)} || exit; done"
-        clients = [subprocess.Popen(["sh", "-c", script], start_new_session=True, stdout=subprocess.DEVNULL) for _ in range(2)]
+        urls = " ".join([f"{server.url}/?size=500"] * 20)
+        script = f"while curl -s -o /dev/null -d {BODY} {urls}; do sleep 0.1; done"
+        clients = [subprocess.Popen(["sh", "-c", script], stdout=subprocess.DEVNULL, start_new_session=True) for _ in "ab"]
         try:
             yield server
         finally:
@@ -80,7 +72,7 @@ def test_a_kill_leaves_nothing_in_the_kernel_and_a_capture_that_opens(
     pid, library = holder
     alone = not any(breakpoints(pid, library))
     original = library.read_bytes()
-    with Capture("--record", tmp_path / name) as capture:
+    with Capture("--record", tmp_path / name, "--ring-size", "64MB") as capture:
         held = held_by(capture.pid)
         names = program_names()
         assert {names[ident] for ident in held.programs} >= OURS

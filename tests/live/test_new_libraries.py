@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.live.libraries import copy_library
 from tests.live.program import Capture, is_server
 from tests.live.servers import Recorder, recorder
 
 pytestmark = pytest.mark.live
 
 COPIES = 20
-FILES = ("libssl.so.3", "libcrypto.so.3")
-
-
-def library_folder() -> Path:
-    """Say where the linker finds the libssl of curl."""
-    curl = shutil.which("curl") or "curl"
-    (libcurl,) = (line.split()[2] for line in _needed(curl) if "libcurl" in line)
-    (libssl,) = (line.split()[2] for line in _needed(libcurl) if "libssl" in line)
-    return Path(libssl).parent
-
-
-def _needed(file: str) -> list[str]:
-    return subprocess.run(["ldd", file], capture_output=True, text=True, check=True).stdout.splitlines()
-
-
-def copy_library(folder: Path) -> Path:
-    """Put a libssl into `folder` that is a file of its own, by renaming, as upgrades do."""
-    folder.mkdir(exist_ok=True)
-    for name in FILES:
-        shutil.copy(library_folder() / name, folder / "new")
-        (folder / "new").rename(folder / name)
-    return folder
 
 
 def ask_twice(server: Recorder, certificate: Path, library: Path, name: str) -> None:
