@@ -55,7 +55,7 @@ def test_a_request_is_shown_opened_and_left_without_a_trace(tmux: Tmux, certific
     until(lambda: tmux.shown.count("done>") == 2, "stty did not answer")
     settings = [line for line in tmux.shown.splitlines() if line.count(":") > 10]
     assert settings
-    tmux.keys(f"clear; {PROGRAM} --pid {os.getpid()}; echo status=$?; stty -g", "Enter")
+    tmux.keys(f"clear; {PROGRAM} --pid {os.getpid()}; left=$?; stty -g; echo status=$left", "Enter")
     tmux.wait_for("LIVE")
     held = held_by(program_below(int(tmux.run("display-message", "-p", "#{pane_pid}"))))
     assert held.programs
