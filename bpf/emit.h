@@ -3,7 +3,7 @@
  * Recognising the first bytes of a call, and copying bytes into the ring.
  *
  * Space is reserved in the ring and filled there: programs can be preempted by others on the same CPU, so no scratch buffer of
- * a CPU is safe. Reservations have three sizes because the verifier wants constants.
+ * a CPU is safe. Reservations have few sizes because the verifier wants constants.
  */
 #define barrier() asm volatile("" ::: "memory")
 #define NO_WAKEUP 1 /* BPF_RB_NO_WAKEUP: the reader polls in batches, so the traced process pays for no wake-up */
@@ -108,6 +108,9 @@ static __always_inline int emit_data(const struct record *header, u64 base, u64 
         submit(rec);
     } else if (n - 1 < 2048) {
         EMIT_INTO(2048, 0);
+        submit(rec);
+    } else if (n - 1 < 4096) {
+        EMIT_INTO(4096, 0);
         submit(rec);
     } else if (n - 1 < MAX_CHUNK) {
         EMIT_INTO(MAX_CHUNK, 0);
