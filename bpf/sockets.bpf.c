@@ -169,17 +169,18 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     if (!c)
         return 0;
     struct calls *calls = thread_calls.lookup(&pid_tgid);
-    u64 sk = socket_of(regs.di);
-    if (!sk)
-        return 0;
     if (calls && calls->depth) {
         /* Ciphertext of a TLS call in progress: only tells which socket that call uses. */
         struct call *at = &calls->level[(calls->depth - 1) & 1];
         if (regs.sp < at->stack) {
-            at->sk = sk;
+            if (!at->sk)
+                at->sk = socket_of(regs.di);
             return 0;
         }
     }
+    u64 sk = socket_of(regs.di);
+    if (!sk)
+        return 0;
     struct sock_head head;
     if (read_sock_head(&head, sk))
         return 0;
