@@ -186,10 +186,8 @@ static __always_inline int begins_head(const struct stream *stream, u64 base, u6
     return stream->in_head || (!read_looks(&looks, base, n) && looks_like_head(&looks, n));
 }
 
-static __always_inline u8 kind_of(u64 base, u64 n, u8 kind, struct stream *stream, u8 from_start, u8 may_be_tls) {
+static __always_inline u8 kind_of(u64 base, u64 n, struct stream *stream, u8 from_start, u8 may_be_tls) {
     struct looks looks;
-    if (kind != KIND_UNKNOWN)
-        return kind;
     if (read_looks(&looks, base, n))
         return KIND_UNKNOWN;
     if (may_be_tls && looks_like_tls(&looks))

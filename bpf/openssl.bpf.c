@@ -107,7 +107,7 @@ static __always_inline int leave_call(struct pt_regs *ctx, u8 dir) {
         return 0;
     struct stream *stream = &state->streams[dir];
     if (state->kind == KIND_UNKNOWN)
-        state->kind = kind_of(at->buf, n, 0, stream, state->from_start, 0);
+        state->kind = kind_of(at->buf, n, stream, state->from_start, 0);
     if (state->kind != KIND_HTTP)
         return 0;
     struct long_call call = {};

@@ -127,7 +127,7 @@ static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struc
     struct stream *stream = &state->streams[call->header.dir & 1];
     u64 pid_tgid = bpf_get_current_pid_tgid();
     if (state->kind == KIND_UNKNOWN) {
-        state->kind = kind_of(w->base, w->left, 0, stream, state->from_start, 1);
+        state->kind = kind_of(w->base, w->left, stream, state->from_start, 1);
         if (state->kind != KIND_HTTP)
             return;
     }

@@ -22,8 +22,8 @@ from qtap.flow.state import EngineState, Phase
 from qtap.model import Sink, Source
 from qtap.stores.lines import LineStore
 
-OK, FAILED, USAGE, CANNOT_CAPTURE = 0, 1, 2, 3
-"""Exit status, spec cli.md."""
+OK, FAILED, CANNOT_CAPTURE = 0, 1, 3
+"""Exit status, spec cli.md; 2 is click's for wrong usage."""
 _DEMO = Path(__file__).with_name("_data") / "demo.jsonl.zst"
 _TRY_DEMO = " (`qtap-tui --demo` shows sample traffic without capturing)"
 _LOOK_AT_SIGNALS = 0.1

@@ -58,7 +58,7 @@ def main() -> None:
     maps = tables(lib, program.module)
     numbers = {table.pop("fd"): index for index, table in enumerate(maps)}
     code = {name: number_maps(program.dump_func(name), numbers).hex() for name in request["functions"]}
-    json.dump({"maps": maps, "programs": code, "bcc": bcc.__version__}, sys.stdout)
+    json.dump({"maps": maps, "programs": code}, sys.stdout)
 
 
 main()

@@ -40,6 +40,8 @@ _BCC_REMEDIES = {
     "arch": "pacman -S python-bcc",
 }
 
+BCC_REMEDY = "apt install python3-bpfcc, dnf install python3-bcc or pacman -S python-bcc"
+
 
 class Check(msgspec.Struct, frozen=True):
     """One thing that capture needs."""
@@ -222,7 +224,7 @@ def _bcc_remedy(host: Host) -> str:
     for family in [release.get("ID", ""), *release.get("ID_LIKE", "").split()]:
         if family in _BCC_REMEDIES:
             return f"install them with `{_BCC_REMEDIES[family]}`"
-    return "install them: apt install python3-bpfcc, dnf install python3-bcc or pacman -S python-bcc"
+    return f"install them: {BCC_REMEDY}"
 
 
 def _process_ids(host: Host) -> Check:

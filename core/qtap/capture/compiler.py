@@ -21,6 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from qtap.capture import btf
+from qtap.capture.checks import BCC_REMEDY
 
 _FILES = (
     "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h",
@@ -63,7 +64,6 @@ _FLAGS = ("-O2", "-Wno-everything")
 _POINTER = 8
 _BTF = Path("/sys/kernel/btf/vmlinux")
 _PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
-BCC_REMEDY = "apt install python3-bpfcc, dnf install python3-bcc or pacman -S python-bcc"
 
 
 class CompileError(Exception):

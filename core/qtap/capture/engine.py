@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from qtap.capture import bpf, records
-from qtap.capture.checks import raise_memlock
+from qtap.capture.checks import Host, raise_memlock
 from qtap.capture.compiler import PROGRAMS, Bytecode
 from qtap.capture.ring import Ring
 
@@ -41,7 +41,7 @@ class Engine:
     """Loaded programs and their maps; `ring` carries what they see."""
 
     def __init__(self, code: Bytecode, *, ring_size: int, level: str, allow_only: bool) -> None:
-        if _kernel() < (5, 11):  # maps count as locked memory there
+        if Host().version < (5, 11):  # maps count as locked memory there
             raise_memlock()
         self.ring = Ring(ring_size)
         self.level = level
@@ -70,7 +70,7 @@ class Engine:
         relocated = self._relocate(code)
         if PROGRAMS[name] == "raw":
             return bpf.load_program(bpf.PROG_TYPE_RAW_TRACEPOINT, relocated, name)
-        expected = bpf.TRACE_UPROBE_MULTI if _kernel() >= (6, 6) else 0
+        expected = bpf.TRACE_UPROBE_MULTI if Host().version >= (6, 6) else 0
         return bpf.load_program(bpf.PROG_TYPE_KPROBE, relocated, name, expected)
 
     def _relocate(self, code: bytes) -> bytes:
@@ -151,11 +151,6 @@ class Engine:
         self._links.clear()
 
 
-def _kernel() -> tuple[int, int]:
-    major, minor = os.uname().release.split(".")[:2]
-    return int(major), int("".join(c for c in minor if c.isdigit()))
-
-
 def _possible_cpus() -> int:
     last = Path("/sys/devices/system/cpu/possible").read_text().strip().replace(",", "-").split("-")[-1]
     return int(last) + 1
@@ -163,7 +158,7 @@ def _possible_cpus() -> int:
 
 def _has_uprobe_multi(program: int) -> bool:
     """Ask for a link without offsets: a kernel that knows the attach type says EINVAL only after it looked at the path."""
-    if _kernel() < (6, 6):
+    if Host().version < (6, 6):
         return False
     try:
         bpf.attach_uprobes(program, "/nonexistent", [0], at_return=False)

@@ -18,7 +18,7 @@ from qtap.capture.priority import yield_to_traffic
 from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
 from qtap.flow.selection import Selection
-from qtap.flow.table import ConnectionTable, is_for_table
+from qtap.flow.table import ConnectionTable, clock_offset, is_for_table
 from qtap.model import Loss, Process, Sink
 
 _log = logging.getLogger("qtap")
@@ -109,7 +109,7 @@ class LiveSource:
     def _attach(self) -> None:
         self._counted = dict.fromkeys([*records.COUNTERS, "evicted"], 0)
         self._counted_at = time.time_ns()
-        self._offset = self._counted_at - time.monotonic_ns()
+        self._offset = clock_offset()
         self._next_count = time.monotonic() + 1
         self._engine.watch_processes()
         self._allow_running()
