@@ -57,7 +57,8 @@ struct handle_state {
     u64 opened;
     u8 kind;
     u8 from_start;
-    u16 pad[3];
+    u8 layer;
+    u8 pad[5];
     struct stream streams[2];
 };
 BPF_TABLE("lru_hash", struct handle_key, struct handle_state, handles, 65536);
@@ -66,10 +67,10 @@ BPF_TABLE("lru_hash", struct handle_key, struct handle_state, handles, 65536);
 struct call {
     u64 handle;
     u64 buf;
-    u64 num;
     u64 result; /* where the library writes the byte count; 0: the return value is the count */
     u64 stack;  /* tells a call that never returned (longjmp, thread exit) from one that nests */
     u64 sk;     /* socket of a system call made inside */
+    u64 layer;  /* enum layer */
 };
 struct calls {
     u32 depth;

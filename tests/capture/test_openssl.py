@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from qtap.capture import openssl
 from qtap.capture.elf import Elf, ElfError
-from qtap.capture.openssl import OPENSSL, probe_points
+from qtap.capture.openssl import OPENSSL
 from qtap.capture.probe import ProbePoint
 from qtap.capture.tls import library_of
 
@@ -81,83 +82,88 @@ def entry_of(library: Path, name: str) -> int:
         return elf.symbols([name])[name].offset
 
 
-def by_kind(library: Path) -> dict[str, ProbePoint]:
-    return {point.kind: point for point in probe_points(str(library))}
+def probe_points(library: Path) -> list[ProbePoint]:
+    with Elf(library) as elf:
+        return openssl.probe_points(elf)
+
+
+def by_symbol(library: Path) -> dict[str, ProbePoint]:
+    return {point.symbol: point for point in probe_points(library)}
 
 
 @only_here
 @pytest.mark.parametrize(("option", "skipped"), [("none", 0), ("full", 4)])
 def test_the_internal_functions_are_found_and_probed_after_the_branch_mark(build: Build, option: str, skipped: int) -> None:
     library = build(SINCE_111, BEFORE_33, options=(f"-fcf-protection={option}",))
-    points = by_kind(library)
-    for kind in ("read_internal", "write_internal"):
-        assert points[kind].offset == entry_of(library, f"ssl_{kind}") + skipped
-        assert points[kind].count_argument == 3
-        assert points[kind].has_return
-        assert points[kind].cheap
-    assert not points["set_fd"].has_return
-    assert sorted(points) == ["free", "read_internal", "set_fd", "write_internal"]
+    points = by_symbol(library)
+    for name in ("ssl_read_internal", "ssl_write_internal"):
+        assert points[name].offset == entry_of(library, name) + skipped
+        assert points[name].enter == "ssl_enter_4"
+        assert points[name].leave == name.replace("_internal", "").replace("ssl_", "ssl_leave_")
+        assert points[name].cheap
+    assert not points["SSL_set_fd"].leave
+    assert sorted(points) == ["SSL_free", "SSL_set_fd", "ssl_read_internal", "ssl_write_internal"]
 
 
 @only_here
 def test_since_3_3_the_count_of_a_write_comes_after_its_flags(build: Build) -> None:
     library = build(SINCE_111, SINCE_33, FLAGS="unsigned long flags,", NO_FLAGS="0,")
-    points = by_kind(library)
-    assert points["write_internal"].offset == entry_of(library, "ssl_write_internal")
-    assert (points["read_internal"].count_argument, points["write_internal"].count_argument) == (3, 4)
+    points = by_symbol(library)
+    assert points["ssl_write_internal"].offset == entry_of(library, "ssl_write_internal")
+    assert [points[f"ssl_{name}_internal"].enter for name in ("read", "write")] == ["ssl_enter_4", "ssl_enter_5"]
 
 
 @only_here
 def test_disagreeing_functions_lead_back_to_the_public_ones(build: Build) -> None:
     library = build(SINCE_111, BEFORE_33, READ="ssl_peek_internal")
-    points = {point.symbol: point for point in probe_points(str(library)) if point.has_return}
+    points = {point.symbol: point for point in probe_points(library) if point.leave}
     assert sorted(points) == ["SSL_read", "SSL_read_ex", "SSL_write", "SSL_write_ex"]
-    assert [points[name].count_argument for name in sorted(points)] == [-1, 3, -1, 3]
+    assert [points[name].enter for name in sorted(points)] == ["ssl_enter", "ssl_enter_4", "ssl_enter", "ssl_enter_4"]
     assert points["SSL_read"].offset == entry_of(library, "SSL_read")
 
 
 @only_here
 def test_internal_functions_that_cost_as_much_are_not_worth_a_guess(build: Build) -> None:
-    points = probe_points(str(build(SINCE_111, BEFORE_33, internal=INTERNAL_WITHOUT_PUSH)))
-    assert [point.symbol for point in points if point.has_return] == ["SSL_read", "SSL_read_ex", "SSL_write", "SSL_write_ex"]
+    points = probe_points(build(SINCE_111, BEFORE_33, internal=INTERNAL_WITHOUT_PUSH))
+    assert [point.symbol for point in points if point.leave] == ["SSL_read", "SSL_read_ex", "SSL_write", "SSL_write_ex"]
 
 
 @only_here
 def test_a_public_function_that_moves_the_stack_first_is_known_to_be_dear(build: Build) -> None:
-    points = {point.symbol: point for point in probe_points(str(build(READ="ssl_read_internal")))}
+    points = {point.symbol: point for point in probe_points(build(READ="ssl_read_internal"))}
     assert not points["SSL_read"].cheap
     assert points["SSL_free"].cheap
 
 
 @only_here
 def test_a_library_before_1_1_1_has_two_functions(build: Build) -> None:
-    points = by_kind(build())
-    assert sorted(points) == ["free", "read", "set_fd", "write"]
-    assert points["read"].count_argument == -1
+    points = by_symbol(build())
+    assert sorted(points) == ["SSL_free", "SSL_read", "SSL_set_fd", "SSL_write"]
+    assert points["SSL_read"].enter == "ssl_enter"
 
 
 @only_here
 def test_a_file_without_the_functions_has_no_points(tmp_path: Path) -> None:
     (tmp_path / "empty.c").write_text("int nothing;")
     subprocess.run(["gcc", "-shared", "-o", tmp_path / "libssl.so", tmp_path / "empty.c"], check=True)
-    assert probe_points(str(tmp_path / "libssl.so")) == []
+    assert probe_points(tmp_path / "libssl.so") == []
 
 
 def test_a_file_that_is_no_library_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "libssl.so").write_text("INPUT(-lssl)")
     with pytest.raises(ElfError, match="cut short"):
-        probe_points(str(tmp_path / "libssl.so"))
+        probe_points(tmp_path / "libssl.so")
 
 
 @pytest.mark.skipif(not SYSTEM.exists() or not shutil.which("objdump"), reason="needs libssl and objdump")
 def test_this_machines_library_is_probed_where_objdump_sees_the_calls() -> None:
-    points = by_kind(SYSTEM)
-    for kind, functions in {
-        "read_internal": ("SSL_read", "SSL_read_ex"),
-        "write_internal": ("SSL_write", "SSL_write_ex"),
+    points = by_symbol(SYSTEM)
+    for name, functions in {
+        "ssl_read_internal": ("SSL_read", "SSL_read_ex"),
+        "ssl_write_internal": ("SSL_write", "SSL_write_ex"),
     }.items():
         for function in functions:
-            assert points[kind].offset - first_own_call(function) in (0, 3, 4, 7)
+            assert points[name].offset - first_own_call(function) in (0, 3, 4, 7)
 
 
 def first_own_call(function: str) -> int:

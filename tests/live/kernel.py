@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from qtap.capture.elf import Elf
 from qtap.capture.openssl import probe_points
 
 _NR_BPF = 321
@@ -81,7 +82,8 @@ def entries(pid: int, name: str) -> int:
 def breakpoints(pid: int, library: Path) -> list[bool]:
     """Say for each probe point of a library that `pid` has mapped whether a breakpoint stands there in its memory."""
     wanted = library.stat()
-    points = [point.offset for point in probe_points(str(library))]
+    with Elf(library) as elf:
+        points = [point.offset for point in probe_points(elf)]
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:  # noqa: PTH123 - no file to open by a Path
         return [_byte_at(pid, memory.fileno(), wanted.st_ino, offset) == b"\xcc" for offset in points]
 

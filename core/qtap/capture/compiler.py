@@ -24,8 +24,8 @@ from qtap.capture import btf
 from qtap.capture.checks import BCC_REMEDY
 
 _FILES = (
-    "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h",
-    "sockets.bpf.c", "openssl.bpf.c", "processes.bpf.c",
+    "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h",
+    "sockets.bpf.c", "handles.bpf.c", "openssl.bpf.c", "processes.bpf.c",
 )  # fmt: skip
 PROGRAMS = {
     "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "gather_socket": "raw",

@@ -96,6 +96,11 @@ class Elf:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    @property
+    def descriptor_path(self) -> str:
+        """A path that leads to this very file while it is open here, whatever becomes of the process that it was found in."""
+        return f"/proc/self/fd/{self._fd}"
+
     def close(self) -> None:
         """Close the file; calling it again does nothing."""
         if self._fd >= 0:

@@ -16,7 +16,7 @@ import msgspec
 
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.ldcache import library_paths
-from qtap.capture.tls import TLS_LIBRARIES, library_of
+from qtap.capture.tls import MARKERS, library_of
 
 _MAPPING = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) ..x. [0-9a-f]+ ([0-9a-f]+):([0-9a-f]+) (\d+) +(/.*)")
 """Address range, device, inode and path of an executable mapping (Documentation/filesystems/proc.rst, section 1.1)."""
@@ -24,7 +24,7 @@ _DELETED = " (deleted)"
 
 
 class Library(msgspec.Struct):
-    """One file of a TLS library."""
+    """One file that is, or may hold, a TLS library."""
 
     name: str
     """Its path as the process that mapped it sees it; several containers may call different files alike."""
@@ -40,6 +40,8 @@ class Library(msgspec.Struct):
     """Why no probe can be set in it; one sentence."""
     pids: list[int] = []
     """The processes that have mapped it, in order of discovery."""
+    executable: bool = False
+    """A program, which may carry TLS libraries in its own file."""
 
     @property
     def identity(self) -> tuple[int, int, str]:
@@ -97,10 +99,10 @@ def _mappings(procfs: Path, pid: int) -> Iterator[re.Match[bytes]]:
             text = file.read()
     except OSError:
         return
-    if not any(library.marker in text for library in TLS_LIBRARIES):
+    if not any(marker in text for marker in MARKERS):
         return
     for line in text.splitlines():
-        mapping = _MAPPING.fullmatch(line) if any(library.marker in line for library in TLS_LIBRARIES) else None
+        mapping = _MAPPING.fullmatch(line) if any(marker in line for marker in MARKERS) else None
         if mapping and _is_wanted(os.path.basename(_name(mapping))):  # noqa: PTH119  a name of another namespace
             yield mapping
 

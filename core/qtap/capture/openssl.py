@@ -16,15 +16,17 @@ from qtap.capture.probe import ProbePoint, TlsLibrary
 from qtap.capture.prologue import cheap_site, first_call
 
 _BASENAME = re.compile(r"libssl(-[^/]*)?\.so(\.[^/]*)?")
-_COUNT, _COUNT_AFTER_FLAGS = 3, 4
+_RETURNED, _COUNT, _COUNT_AFTER_FLAGS = "ssl_enter", "ssl_enter_4", "ssl_enter_5"
+"""The entry program by where the function leaves the byte count: its result, its fourth argument, its fifth."""
+_READ, _WRITE = "ssl_leave_read", "ssl_leave_write"
 _PUBLIC = {
-    "SSL_read": ("read", -1),
-    "SSL_read_ex": ("read_ex", _COUNT),
-    "SSL_write": ("write", -1),
-    "SSL_write_ex": ("write_ex", _COUNT),
-    "SSL_write_ex2": ("write_ex", _COUNT_AFTER_FLAGS),
+    "SSL_read": (_RETURNED, _READ),
+    "SSL_read_ex": (_COUNT, _READ),
+    "SSL_write": (_RETURNED, _WRITE),
+    "SSL_write_ex": (_COUNT, _WRITE),
+    "SSL_write_ex2": (_COUNT_AFTER_FLAGS, _WRITE),
 }
-_ENTRIES = {"SSL_set_fd": "set_fd", "SSL_set_rfd": "set_fd", "SSL_set_wfd": "set_fd", "SSL_free": "free"}
+_ENTRIES = {"SSL_set_fd": "ssl_set_fd", "SSL_set_rfd": "ssl_set_fd", "SSL_set_wfd": "ssl_set_fd", "SSL_free": "ssl_free"}
 _CODE = 160
 """Bytes of a function to look at; the call lies 80 bytes in at most in the builds seen."""
 
@@ -34,21 +36,19 @@ def _matches(basename: str) -> bool:
     return _BASENAME.fullmatch(basename) is not None
 
 
-def probe_points(path: str) -> list[ProbePoint]:
-    """Give the probe points of the libssl at `path`; raises ElfError.
+def probe_points(elf: Elf) -> list[ProbePoint]:
+    """Give the probe points of a libssl; raises ElfError.
 
-    `read*` and `write*` have a return probe and take handle, buffer, length. `set_fd` (any of three functions: handle,
-    descriptor) and `free` (handle) have none. Among the public functions SSL_write_ex and SSL_write_ex2 may both be listed,
-    and the first calls the second: the inner return ends the call, and the outer one says nothing new.
+    Among the public functions SSL_write_ex and SSL_write_ex2 may both be listed, and the first calls the second: the inner
+    return ends the call, and the outer one says nothing new.
     """
-    with Elf(path) as elf:
-        symbols = elf.symbols([*_PUBLIC, *_ENTRIES, "SSL_peek"])
-        if "SSL_read" not in symbols or "SSL_write" not in symbols:
-            return []
-        points = _internal(elf, symbols) or [
-            _point(elf, symbols[name], kind, count=count) for name, (kind, count) in _PUBLIC.items() if name in symbols
-        ]
-        return points + [_point(elf, symbols[name], kind) for name, kind in _ENTRIES.items() if name in symbols]
+    symbols = elf.symbols([*_PUBLIC, *_ENTRIES, "SSL_peek"])
+    if "SSL_read" not in symbols or "SSL_write" not in symbols:
+        return []
+    points = _internal(elf, symbols) or [
+        _point(elf, symbols[name], enter, leave) for name, (enter, leave) in _PUBLIC.items() if name in symbols
+    ]
+    return points + [_point(elf, symbols[name], program) for name, program in _ENTRIES.items() if name in symbols]
 
 
 def _internal(elf: Elf, symbols: dict[str, Symbol]) -> list[ProbePoint]:
@@ -63,8 +63,8 @@ def _internal(elf: Elf, symbols: dict[str, Symbol]) -> list[ProbePoint]:
         return []
     count = _COUNT_AFTER_FLAGS if flags else _COUNT
     points = [
-        _point(elf, Symbol("ssl_read_internal", read, 0, elf.offset_of(read)), "read_internal", count=_COUNT),
-        _point(elf, Symbol("ssl_write_internal", write, 0, elf.offset_of(write)), "write_internal", count=count),
+        _point(elf, Symbol("ssl_read_internal", read, 0, elf.offset_of(read)), _COUNT, _READ),
+        _point(elf, Symbol("ssl_write_internal", write, 0, elf.offset_of(write)), count, _WRITE),
     ]
     return points if all(point.cheap for point in points) else []
 
@@ -86,18 +86,10 @@ def _code(elf: Elf, symbol: Symbol) -> bytes:
     return elf.read(symbol.offset, min(symbol.size or _CODE, _CODE, elf.size - symbol.offset))
 
 
-def _point(elf: Elf, symbol: Symbol, kind: str, *, count: int | None = None) -> ProbePoint:
-    """Put a probe at the cheap instruction of a function; `count` is given for those with a return probe."""
-    returns = count is not None
-    site = cheap_site(_code(elf, symbol), returns=returns) if elf.machine == X86_64 else 0
-    return ProbePoint(
-        symbol=symbol.name,
-        kind=kind,
-        offset=symbol.offset + (site or 0),
-        has_return=returns,
-        count_argument=-1 if count is None else count,
-        cheap=site is not None,
-    )
+def _point(elf: Elf, symbol: Symbol, enter: str, leave: str = "") -> ProbePoint:
+    """Put a probe at the cheap instruction of a function."""
+    site = cheap_site(_code(elf, symbol), returns=bool(leave)) if elf.machine == X86_64 else 0
+    return ProbePoint(symbol.name, symbol.offset + (site or 0), enter, leave, cheap=site is not None)
 
 
 OPENSSL = TlsLibrary(name="openssl", marker=b"libssl", matches=_matches, probe_points=probe_points)

@@ -6,18 +6,19 @@ from collections.abc import Callable
 
 import msgspec
 
+from qtap.capture.elf import Elf
+
 
 class ProbePoint(msgspec.Struct, frozen=True):
-    """One place in a library's file for a uprobe, and for a return probe where `has_return`."""
+    """One place in a library's or executable's file for a uprobe, and for a return probe where `leave` is given."""
 
     symbol: str
-    kind: str
-    """What the function means to the kernel program, in the library's own words, for example `read_internal`."""
     offset: int
     """Bytes from the start of the file to the instruction."""
-    has_return: bool
-    count_argument: int = -1
-    """Which argument (from 0) points to the size_t that receives the count of bytes; -1 when the result is the count."""
+    enter: str
+    """The program in `bpf/` that runs there."""
+    leave: str = ""
+    """The program that runs when the function returns."""
     cheap: bool = True
     """False when the kernel has to single-step the instruction (0.4 us a hit become 10 to 14 in a virtual machine)."""
 
@@ -27,9 +28,11 @@ class TlsLibrary(msgspec.Struct, frozen=True):
 
     name: str
     """As `Connection.tls_probe` names it."""
-    marker: bytes
-    """In every path that `matches` takes: looked for in /proc/PID/maps before anything dearer."""
-    matches: Callable[[str], bool]
+    probe_points: Callable[[Elf], list[ProbePoint]]
+    """Gives the probe points of a file, none when it lacks the functions; raises ElfError."""
+    marker: bytes = b""
+    """In every path that `matches` takes: looked for in /proc/PID/maps before anything dearer. Empty: no shared library."""
+    matches: Callable[[str], bool] = lambda _basename: False
     """Tells from a file's base name whether it is this library."""
-    probe_points: Callable[[str], list[ProbePoint]]
-    """Gives the probe points of the file at a path, none when it lacks the functions; raises ElfError."""
+    in_executables: bool = False
+    """Whether programs carry it in their own file, so that each executable is looked into."""

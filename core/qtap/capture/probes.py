@@ -6,103 +6,93 @@ import logging
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from qtap.capture.elf import ElfError
+from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
+from qtap.capture.executables import Executables
 from qtap.capture.libraries import Library, libraries, libraries_of
 from qtap.capture.probe import ProbePoint
-from qtap.capture.tls import library_of
+from qtap.capture.tls import executable_points, probe_points
 
-_ENTER = {-1: "ssl_enter", 3: "ssl_enter_4", 4: "ssl_enter_5"}
-"""The entry program by the position of the argument that receives the byte count."""
 _log = logging.getLogger("qtap")
-_PLAIN = {"set_fd": "ssl_set_fd", "free": "ssl_free"}
 
 
 class Prober:
-    """Attaches each library file once, on the caller's thread at the start and on `qtap-probes` later."""
+    """Attaches each file once, on the caller's thread at the start and on `qtap-probes` later."""
 
     def __init__(self, engine: Engine) -> None:
         self.count = 0
         """Probes set so far."""
         self._engine = engine
         self._seen: set[object] = set()
-        self._mapped: queue.SimpleQueue[tuple[int, int, int] | None] = queue.SimpleQueue()
+        self._executables = Executables()
+        self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="qtap-probes", daemon=True)
 
     def attach_known(self) -> list[str]:
-        """Attach every library that the linker or a running process holds; give their paths."""
-        return self._attach_all(libraries())
+        """Attach every library that the linker or a running process holds; give the names of their files."""
+        return self._attach_all(libraries()) + self._attach_all(self._executables.running())
 
     def start(self) -> None:
-        """Begin to attach what `mapped` tells of."""
+        """Begin to attach what `mapped` and `executed` tell of."""
         self._thread.start()
 
     def mapped(self, pid: int, inode: int, superblock: int) -> None:
         """Tell that `pid` mapped a library never seen before; returns at once."""
-        self._mapped.put((pid, inode, superblock))
+        self._jobs.put(lambda: self._attach_mapped(pid, inode, superblock))
+
+    def executed(self, pid: int) -> None:
+        """Tell that `pid` began to run a program; returns at once."""
+        self._jobs.put(lambda: self._attach_all(self._executables.of(pid)))
 
     def stop(self) -> None:
         """End the thread."""
-        self._mapped.put(None)
+        self._jobs.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout=1)
 
     def _run(self) -> None:
-        while (told := self._mapped.get()) is not None:
-            pid, inode, superblock = told
-            found = list(libraries_of(pid))
-            self._attach_all(found)
-            # The process may be gone, and its view of the file with it.
-            if not any(library.inode == inode and library.identity in self._seen for library in found):
-                self._engine.forget_library(inode, superblock)
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _attach_mapped(self, pid: int, inode: int, superblock: int) -> None:
+        found = list(libraries_of(pid))
+        self._attach_all(found)
+        # The process may be gone, and its view of the file with it.
+        if not any(library.inode == inode and library.identity in self._seen for library in found):
+            self._engine.forget_library(inode, superblock)
 
     def _attach_all(self, found: Iterable[Library]) -> list[str]:
-        attached = []
-        for library in found:
-            if library.identity in self._seen:
-                continue
-            problem = library.problem or self._attach(library)
-            if problem is None:
-                continue
-            self._seen.add(library.identity)
-            if problem:
-                _log.warning("no probes in %s: %s", library.name, problem)
-            else:
-                attached.append(library.name)
-        return attached
+        return [library.name for library in found if library.identity not in self._seen and self._attach(library)]
 
-    def _attach(self, library: Library) -> str | None:
-        """Set the probes of one file; give the reason when that cannot be done, None when the file is out of reach by now."""
+    def _attach(self, library: Library) -> bool:
+        """Set the probes of one file; the reason is logged when that cannot be done, unless the file is out of reach by now."""
         try:
-            points = self._points(library)
-            self._set(library.path, points)
+            points = self._set_all(library)
+            problem = library.problem if points or library.executable else "it lacks the functions that carry plaintext"
         except FileNotFoundError:
-            return None
+            return False
         except (ElfError, OSError) as error:
-            return str(error)
-        return "" if points else "it lacks the functions that carry plaintext"
+            points, problem = [], library.problem or str(error)
+        self._seen.add(library.identity)
+        if problem:
+            _log.warning("no probes in %s: %s", library.name, problem)
+        return bool(points)
 
-    @staticmethod
-    def _points(library: Library) -> list[ProbePoint]:
-        kind = library_of(library.name.rpartition("/")[2])
-        return kind.probe_points(library.path) if kind else []
+    def _set_all(self, library: Library) -> list[ProbePoint]:
+        with Elf(library.path) as elf:
+            points = executable_points(elf) if library.executable else probe_points(elf, library.name.rpartition("/")[2])
+            self._set(elf.descriptor_path, points)
+        return points
 
     def _set(self, path: str, points: list[ProbePoint]) -> None:
-        places: dict[tuple[str, bool], set[int]] = defaultdict(set)
+        places: dict[tuple[bool, str], set[int]] = defaultdict(set)
         for point in points:
-            for program, at_return in _programs(point):
-                places[program, at_return].add(point.offset)
+            places[False, point.enter].add(point.offset)
+            if point.leave:
+                places[True, point.leave].add(point.offset)
         # Returns first: a call is then either seen whole or not at all.
-        for (program, at_return), offsets in sorted(places.items(), key=lambda item: not item[0][1]):
+        for (at_return, program), offsets in sorted(places.items(), key=lambda item: not item[0][0]):
             self._engine.probe(path, program, sorted(offsets), at_return=at_return)
             self.count += len(offsets)
-
-
-def _programs(point: ProbePoint) -> list[tuple[str, bool]]:
-    """Give the programs for a point, and whether each runs at the return."""
-    if not point.has_return:
-        return [(_PLAIN[point.kind], False)]
-    direction = "read" if point.kind.startswith("read") else "write"
-    return [(_ENTER[point.count_argument], False), (f"ssl_leave_{direction}", True)]

@@ -146,6 +146,7 @@ class LiveSource:
             self._prober.mapped(pid, fields[3], fields[2])
 
     def _executed(self, event: records.Exec) -> None:
+        self._prober.executed(event.pid)
         process = self.processes.exec(event.pid, event.ppid, event.uid, event.exe, event.comm, event.args, event.at)
         selection = self._options.selection
         if selection and not event.allowed:

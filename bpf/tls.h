@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * What all TLS libraries share: a call in progress on a thread, the handle it is about, and its plaintext's way into the ring.
+ * The socket comes from the system call that the library makes inside, or from what it is told of the descriptor.
+ */
+/* A call of `layer` about `handle` begins: its bytes are at `buf`; their count is the result, or at `result` when not 0. */
+static __always_inline int enter_call(struct pt_regs *ctx, u8 layer, u64 handle, u64 buf, u64 result) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    if (!allowed(pid_tgid >> 32))
+        return 0;
+    struct calls *calls = thread_calls.lookup(&pid_tgid);
+    if (!calls) {
+        struct calls none = {};
+        thread_calls.update(&pid_tgid, &none);
+        calls = thread_calls.lookup(&pid_tgid);
+        if (!calls) {
+            count(COUNT_NO_SLOT, 1);
+            return 0;
+        }
+    }
+    /*
+     * The stack grows down: a call that nests has a lower stack pointer, a stale one has not. On the same handle it is one
+     * public function calling another, and the inner one tells it all.
+     */
+    u32 depth = calls->depth == 1 && ctx->sp < calls->level[0].stack && handle != calls->level[0].handle;
+    struct call *call = &calls->level[depth];
+    call->handle = handle;
+    call->buf = buf;
+    call->result = result;
+    call->stack = ctx->sp;
+    call->sk = 0;
+    call->layer = layer;
+    calls->depth = depth + 1;
+    return 0;
+}
+
+static __always_inline struct handle_state *handle_state(const struct handle_key *key, u64 sk) {
+    struct handle_state *state = handles.lookup(key);
+    if (!state) {
+        struct handle_state fresh = {};
+        handles.update(key, &fresh);
+        state = handles.lookup(key);
+    }
+    struct sock_head head;
+    if (!state || !sk || state->sk == sk || read_sock_head(&head, sk))
+        return state;
+    if (HEAD_FAMILY(&head) != AF_INET && HEAD_FAMILY(&head) != AF_INET6)
+        return state; /* a callback of the library used another socket, to log for example */
+    state->sk = sk;
+    struct socket_state *socket = sockets.lookup(&sk);
+    if (socket) {
+        state->opened = socket->opened;
+        socket->kind = KIND_TLS;
+        return state;
+    }
+    struct socket_state fresh = {.address = HEAD_ADDRESS(&head), .ports = HEAD_PORTS(&head), .kind = KIND_TLS};
+    sockets.update(&sk, &fresh);
+    return state;
+}
+
+static __always_inline void fill_handle_header(struct record *h, u64 handle, const struct handle_state *state,
+                                               struct stream *stream, u64 n) {
+    struct sock_head head;
+    h->ts = bpf_ktime_get_ns();
+    h->sk = state->sk;
+    h->handle = handle;
+    h->pos = stream->pos;
+    h->opened = state->opened;
+    h->tgid = bpf_get_current_pid_tgid() >> 32;
+    h->seq = stream->seq++;
+    h->total = n;
+    h->type = REC_DATA;
+    h->layer = state->layer;
+    h->flags = state->from_start ? FLAG_FROM_START : 0;
+    if (state->sk && !read_sock_head(&head, state->sk))
+        put_address(h, &head, state->sk);
+}
+
+/* Plaintext of a handle: `n` bytes at `base` that passed in direction `dir`, on the socket `sk` (0: not known from this call). */
+static __always_inline int pass_plaintext(struct pt_regs *ctx, const struct handle_key *key, u64 sk, u8 layer, u8 dir, u64 base,
+                                          u64 n) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    const struct config *c = settings();
+    struct handle_state *state = handle_state(key, sk);
+    if (!state || !c || state->kind >= KIND_OTHER)
+        return 0;
+    struct stream *stream = &state->streams[dir];
+    if (state->kind == KIND_UNKNOWN)
+        state->kind = kind_of(base, n, stream, state->from_start, 0);
+    if (state->kind != KIND_HTTP)
+        return 0;
+    state->layer = layer;
+    struct long_call call = {};
+    call.header.dir = dir;
+    call.header.level = c->level;
+    fill_handle_header(&call.header, key->handle, state, stream, n);
+    stream->pos += n;
+    call.walk.base = base;
+    call.walk.left = n;
+    int tail = emit_call(&call, stream, n > MAX_CHUNK);
+    if (!tail)
+        return 0;
+    call.handle_key = *key;
+    keep_call(pid_tgid, &call);
+    handle_tails.call(ctx, tail - 1);
+    return 0;
+}
+
+/* The innermost call of this thread ends with the result `ret`. */
+static __always_inline int leave_call(struct pt_regs *ctx, s64 ret, u8 dir) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct calls *calls = thread_calls.lookup(&pid_tgid);
+    if (!calls || !calls->depth)
+        return 0;
+    u32 depth = (calls->depth - 1) & 1;
+    struct call *at = &calls->level[depth];
+    calls->depth = depth;
+    if (depth && at->sk)
+        calls->level[0].sk = at->sk; /* TLS inside TLS shares the socket */
+    if (ret <= 0)
+        return 0;
+    u64 n = ret;
+    if (at->result && bpf_probe_read_user(&n, sizeof n, (void *)at->result))
+        return 0;
+    if (!n || n > 0x7fffffff)
+        return 0;
+    struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
+    return pass_plaintext(ctx, &key, at->sk, at->layer, dir, at->buf, n);
+}
+
+/* A handle begins on the descriptor `fd`: its socket is known before the first byte. */
+static __always_inline int begin_handle(u64 handle, u32 fd) {
+    struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32};
+    if (!allowed(key.tgid))
+        return 0;
+    struct handle_state fresh = {.from_start = 1};
+    handles.update(&key, &fresh);
+    u64 sk = socket_of(fd);
+    if (sk)
+        handle_state(&key, sk);
+    return 0;
+}
+
+/* A handle ends: its address may be another's soon. */
+static __always_inline int end_handle(u64 handle) {
+    struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32};
+    struct handle_state *state = handles.lookup(&key);
+    if (!state)
+        return 0;
+    struct record h = {
+        .type = REC_CLOSE,
+        .ts = bpf_ktime_get_ns(),
+        .sk = state->sk,
+        .handle = key.handle,
+        .opened = state->opened,
+        .tgid = key.tgid,
+    };
+    if (state->kind == KIND_HTTP || state->kind == KIND_MUTED)
+        emit_bare(&h, 0);
+    handles.delete(&key);
+    return 0;
+}
