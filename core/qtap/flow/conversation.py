@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from qtap.model import Connection, Transaction
-from qtap.wire.http1 import Listener, Observer
+from qtap.wire import http1
 from qtap.wire.http1_syntax import starts_request
+from qtap.wire.observer import Handover, Listener, Observer
+from qtap.wire.successors import successor, takes_over
 
 OUT, IN = 0, 1
 _UNKNOWN = -1
@@ -31,7 +33,19 @@ class Conversation:
     and the next position is exactly what was lost.
     """
 
-    __slots__ = ("_early", "_expected", "_in_order", "_live", "_owner", "born", "connection", "known_role", "observer", "sk")
+    __slots__ = (
+        "_body_limit",
+        "_early",
+        "_expected",
+        "_in_order",
+        "_live",
+        "_owner",
+        "born",
+        "connection",
+        "known_role",
+        "observer",
+        "sk",
+    )
 
     def __init__(self, connection: Connection, owner: Owner, body_limit: int, sk: int) -> None:
         self.connection = connection
@@ -41,13 +55,15 @@ class Conversation:
         """The kernel's time of the connection's beginning: tells it from an earlier one of the same address; 0 if unknown."""
         self.known_role = False
         self._owner = owner
+        self._body_limit = body_limit
         self._live = 0
         """Transactions opened and not finished."""
         self._expected = [_UNKNOWN, _UNKNOWN]
         self._early: list[tuple[bytes, int, bool]] = []
         self._in_order = bool(connection.opened_at)
         """Every request before now was seen and has its answer, so that one too many is an answer that came early."""
-        self.observer = Observer(self, connection, body_limit, from_start=bool(connection.opened_at))
+        from_start = bool(connection.opened_at)
+        self.observer: Observer = http1.Observer(self, connection, body_limit, from_start=from_start, takes_over=takes_over)
 
     @property
     def opaque(self) -> bool:
@@ -92,13 +108,13 @@ class Conversation:
             if not from_client:
                 self._hold(payload, at, boundary=boundary)
                 return
-            self.observer.feed(from_client, payload, at, boundary)
+            self._feed(from_client, payload, at, boundary=boundary)
             self.release()
             return
         if not self._live and not from_client and boundary and self._is_early(direction, payload):
             self._hold(payload, at, boundary=boundary)
             return
-        self.observer.feed(from_client, payload, at, boundary)
+        self._feed(from_client, payload, at, boundary=boundary)
 
     def unseen(self, direction: int, size: int, at: int, *, by_design: bool, ends_chunked: bool) -> None:
         """Take note of bytes that passed and were not copied: lost, or left out by the capture level."""
@@ -124,12 +140,26 @@ class Conversation:
         """Feed what was held back: its request came, or will not come."""
         early, self._early = self._early, []
         for payload, at, boundary in early:
-            self.observer.feed(from_client=False, data=payload, at=at, boundary=boundary)
+            self._feed(from_client=False, payload=payload, at=at, boundary=boundary)
 
     def end(self, at: int, reason: str) -> None:
         """The connection is gone, or capture stops."""
         self.release()
         self.observer.end(at, reason)
+
+    def _feed(self, from_client: bool, payload: bytes, at: int, *, boundary: bool) -> None:
+        observer = self.observer
+        observer.feed(from_client, payload, at, boundary)
+        if observer.opaque and observer.handover is not None:
+            self._hand_over(observer.handover, at)
+
+    def _hand_over(self, handover: Handover, at: int) -> None:
+        """Let a successor go on with the connection, from what the same call brought behind the switch."""
+        maker = successor(handover.transaction)
+        if maker is not None:
+            self.observer = maker(self, self.connection, self._body_limit, handover)
+            if handover.rest:
+                self._feed(handover.from_client, handover.rest, at, boundary=False)
 
     def _step(self, direction: int, position: int, at: int) -> None:
         """The stream goes on at another position than expected: everything between is lost."""

@@ -10,9 +10,12 @@ a response does, `http1_pairing` which belong together.
 
 from __future__ import annotations
 
-from qtap.model import Connection
-from qtap.wire.http1_pairing import Listener, Pairing
+from collections.abc import Callable
+
+from qtap.model import Connection, Transaction
+from qtap.wire.http1_pairing import Pairing
 from qtap.wire.http1_sides import Requests, Responses
+from qtap.wire.observer import Handover, Listener
 
 __all__ = ["Listener", "Observer"]
 
@@ -21,17 +24,32 @@ class Observer:
     """Makes transactions of one connection's bytes; never raises on any input.
 
     `body_limit` is the most bytes kept of one body. `from_start` says that the connection was captured from its first byte, so
-    that the first bytes must be a request; otherwise whatever comes before the first head is passed over. `at` is always the
-    time of capture in nanoseconds.
+    that the first bytes must be a request; otherwise whatever comes before the first head is passed over. `takes_over` is asked
+    whether a successor goes on with a transaction whose response is 101, or 2xx to CONNECT. `at` is always the time of capture
+    in nanoseconds.
     """
 
-    __slots__ = ("_pairing", "_requests", "_responses", "opaque")
+    __slots__ = ("_pairing", "_requests", "_responses", "_switched", "_takes_over", "handover", "opaque")
 
-    def __init__(self, listener: Listener, connection: Connection, body_limit: int, *, from_start: bool = False) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        connection: Connection,
+        body_limit: int,
+        *,
+        from_start: bool = False,
+        takes_over: Callable[[Transaction], bool] = lambda _: False,
+    ) -> None:
         self.opaque = False
         """The connection is a tunnel or speaks another protocol; nothing more is read."""
+        self.handover: Handover | None = None
+        """What a successor begins with."""
+        self._takes_over = takes_over
+        self._switched: Transaction | None = None
         self._pairing = Pairing(listener, from_start=from_start)
-        self._responses = Responses(connection, self._pairing, body_limit, self._turn_opaque, from_start=from_start)
+        self._responses = Responses(
+            connection, self._pairing, body_limit, self._turn_opaque, self._hand_over, from_start=from_start
+        )
         self._requests = Requests(connection, self._pairing, self._responses, body_limit, from_start=from_start)
 
     @property
@@ -54,6 +72,9 @@ class Observer:
         stream = self._requests if from_client else self._responses
         if not stream.done:
             stream.feed(data, at, boundary)
+            if self._switched is not None:
+                self.handover = Handover(self._switched, from_client, stream.rest)
+                self._switched = None
 
     def gap(self, from_client: bool, size: int, at: int) -> None:
         """Take note that `size` bytes of one direction were lost before its next ones; below 0: nobody knows how many."""
@@ -83,6 +104,12 @@ class Observer:
         """Finish everything live, marked with `reason` unless that is empty: the connection is gone or capture stops."""
         self._stop(reason)
         self._pairing.give_up(reason)
+
+    def _hand_over(self, transaction: Transaction) -> bool:
+        taken = self._takes_over(transaction)
+        if taken:
+            self._switched = transaction
+        return taken
 
     def _turn_opaque(self) -> None:
         self.opaque = True

@@ -18,24 +18,15 @@ pipelining as long as a loss of responses can still come to light: only a respon
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, Protocol
+from typing import Final
 
 from qtap.model import Transaction
+from qtap.wire.observer import Listener
 
 _MOST_WAITING: Final = 1000
 """Requests that wait for their responses; with more, the responses are evidently not seen."""
 _MOST_INFORMATIONAL: Final = 64
 """1xx heads kept of one transaction."""
-
-
-class Listener(Protocol):
-    """Is told of the transactions of one connection."""
-
-    def opened(self, transaction: Transaction) -> None:
-        """A request head, or a response head without request, is complete; the transaction goes on changing."""
-
-    def finished(self, transaction: Transaction) -> None:
-        """The transaction changes no more. Comes once for each that was opened."""
 
 
 class Pairing:
@@ -141,6 +132,10 @@ class Pairing:
         self._early = False
         if not self.waiting or self.waiting[-1] is not None:
             self.waiting.append(None)
+
+    def handed_over(self) -> None:
+        """The transaction whose response has begun is no longer this queue's."""
+        self.receiving = None
 
     def responses_lost(self) -> None:
         """Response heads may have passed unseen: give up every waiting request."""

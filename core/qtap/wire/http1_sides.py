@@ -19,14 +19,22 @@ _WITHOUT_BODY: Final = (204, 304)
 class Responses(Stream):
     """What the server sends."""
 
-    __slots__ = ("_connection", "_pairing")
+    __slots__ = ("_connection", "_hand_over", "_pairing")
 
     def __init__(
-        self, connection: Connection, pairing: Pairing, limit: int, turn_opaque: Callable[[], None], *, from_start: bool
+        self,
+        connection: Connection,
+        pairing: Pairing,
+        limit: int,
+        turn_opaque: Callable[[], None],
+        hand_over: Callable[[Transaction], bool],
+        *,
+        from_start: bool,
     ) -> None:
         super().__init__(Body("response", limit), turn_opaque, from_start=from_start)
         self._connection = connection
         self._pairing = pairing
+        self._hand_over = hand_over
 
     def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:  # noqa: ARG002
         """Find the request that this response answers; turn opaque at 101 and at 2xx to CONNECT (RFC 9110 section 9.3.6)."""
@@ -42,12 +50,20 @@ class Responses(Stream):
         tunnel = status == _SWITCHING_PROTOCOLS or (transaction.method == "CONNECT" and 200 <= status < 300)  # noqa: PLR2004
         self.body.start(transaction, transaction.response, 0 if tunnel else self._length(transaction, head))
         if tunnel:
-            transaction.opaque = True
-        if not self.body.state:
+            self._switch(transaction)
+        elif not self.body.state:
             self.ended()
-        if tunnel:
-            self.turn_opaque()
         return True
+
+    def _switch(self, transaction: Transaction) -> None:
+        """Leave the connection, and the transaction if its request is whole, to a successor; without one, turn opaque."""
+        if self._pairing.sending is not transaction and self._hand_over(transaction):
+            self.body.release()
+            self._pairing.handed_over()
+        else:
+            transaction.opaque = True
+            self.ended()
+        self.turn_opaque()
 
     def _open(self, status: int, head: bytes, first_at: int, at: int) -> Transaction:
         transaction = self._pairing.response_began()
@@ -129,7 +145,7 @@ class Requests(Stream):
         self._responses = responses
 
     def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:
-        """Open a transaction, or turn opaque at the HTTP/2 preface (RFC 9113 section 3.4)."""
+        """Open a transaction, or turn opaque at the HTTP/2 preface (RFC 9113 section 3.4), to which no successor is known."""
         line = syntax.request_line(head, ordinary=ordinary)
         if line is None:
             return False

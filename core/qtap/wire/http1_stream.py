@@ -35,6 +35,7 @@ class Stream(ABC):
         "_untouched",
         "body",
         "done",
+        "rest",
         "turn_opaque",
     )
 
@@ -42,6 +43,8 @@ class Stream(ABC):
         self.body = body
         self.done = False
         """Nothing more is read."""
+        self.rest = b""
+        """What stood, in its call, behind the head that turned the connection opaque."""
         self.turn_opaque = turn_opaque
         self._in_step = from_start
         self._alone = True
@@ -122,6 +125,8 @@ class Stream(ABC):
         pos, size = 0, len(data)
         while pos < size and not self.done:
             pos = self._read_body(data, pos, at) if body.state > ADRIFT else self._read_head(data, pos, at)
+        if self.done:
+            self.rest = data[pos:]
 
     def gap(self, size: int, at: int) -> None:
         """Go on after `size` lost bytes (below 0: unknown how many)."""

@@ -1,0 +1,31 @@
+"""Who goes on observing a connection after HTTP/1 has switched it to another protocol.
+
+One line a protocol: a function that takes the transaction whose response switched the connection (None when the client began
+anew in the middle of a connection) and gives the maker of the observer that follows, or None when the protocol is not its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtap.model import Connection, Transaction
+from qtap.wire.observer import Handover, Listener, Observer
+
+Maker = Callable[[Listener, Connection, int, Handover], Observer]
+"""Takes the listener, the connection, the body limit and the handover, of which it must not read `rest`: that is fed to it."""
+
+_PROTOCOLS: tuple[Callable[[Transaction | None], Maker | None], ...] = ()
+
+
+def successor(transaction: Transaction | None) -> Maker | None:
+    """Find who observes what follows."""
+    for protocol in _PROTOCOLS:
+        maker = protocol(transaction)
+        if maker is not None:
+            return maker
+    return None
+
+
+def takes_over(transaction: Transaction) -> bool:
+    """Tell whether someone goes on with `transaction`, so that it must not be finished."""
+    return successor(transaction) is not None
