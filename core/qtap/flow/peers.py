@@ -24,52 +24,64 @@ class Peers:
     def __init__(self) -> None:
         self._local: set[str] = {"127.0.0.1", "::1"}
         self._pending: dict[Key, Sides] = {}
+        self._sides: dict[str, Sides] = {}
+        """Those of each open connection that has another end here, by its id: `_pending` without the cost of a key."""
 
     def opened(self, transaction: Transaction) -> None:
         """Look for the other half, else wait for it."""
         connection = transaction.connection
-        if not connection.local.ip or not connection.remote.ip:
+        sides = self._sides.get(connection.id) or self._find(connection)
+        if sides is None:
             return
-        self._local.add(connection.local.ip)
-        if connection.remote.ip not in self._local:
-            return
-        sides = self._pending.setdefault(_key(connection), ([], []))
         others = sides[not connection.server]
         if connection.server and transaction.request.head:
             others[:] = [other for other in others if not other.response.head]
-        other = next((other for other in others if _may_be_one(transaction, other)), None)
-        if other is not None:
-            others.remove(other)
-            other.peer, transaction.peer = transaction.id, other.id
-        elif len(sides[connection.server]) < _PENDING:
+        for at, other in enumerate(others):
+            if _may_be_one(transaction, other):
+                del others[at]
+                other.peer, transaction.peer = transaction.id, other.id
+                return
+        if len(sides[connection.server]) < _PENDING:
             sides[connection.server].append(transaction)
+
+    def _find(self, connection: Connection) -> Sides | None:
+        """Give the two ends of `connection`; None when only one can be on this host."""
+        if not connection.local.ip or not connection.remote.ip:
+            return None
+        self._local.add(connection.local.ip)
+        if connection.remote.ip not in self._local:
+            return None
+        sides = self._sides[connection.id] = self._pending.setdefault(_key(connection), ([], []))
+        return sides
 
     def awaits(self, transaction: Transaction) -> bool:
         """Whether the other half may still come."""
-        if transaction.peer or transaction.connection.remote.ip not in self._local:
+        if transaction.peer:
             return False
-        sides = self._pending.get(_key(transaction.connection))
+        sides = self._sides.get(transaction.connection.id)
         return sides is not None and any(other is transaction for other in sides[transaction.connection.server])
 
     def forget(self, transaction: Transaction) -> None:
         """Wait no longer for the other half."""
-        sides = self._pending.get(_key(transaction.connection))
+        sides = self._sides.get(transaction.connection.id)
         if sides is not None:
             side = sides[transaction.connection.server]
             side[:] = [other for other in side if other is not transaction]
 
     def lost(self, connection: Connection) -> None:
         """Give up what waits: an end of this connection did not see everything."""
-        for side in self._pending.get(_key(connection), ()):
+        for side in self._sides.get(connection.id, ()):
             side.clear()
 
     def closed(self, connection: Connection) -> None:
         """Forget what waits on this connection once neither end has anything left."""
-        sides = self._pending.get(key := _key(connection))
-        if sides is not None:
-            sides[connection.server].clear()
-            if not sides[not connection.server]:
-                del self._pending[key]
+        sides = self._sides.pop(connection.id, None)
+        if sides is None:
+            return
+        sides[connection.server].clear()
+        key = _key(connection)
+        if not sides[not connection.server] and self._pending.get(key) is sides:
+            del self._pending[key]
 
 
 def _may_be_one(new: Transaction, waiting: Transaction) -> bool:

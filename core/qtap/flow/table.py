@@ -208,6 +208,7 @@ class ConnectionTable:
 
     def _found_socket(self, key: Key, conversation: Conversation, sk: int, ends: tuple[Endpoint, Endpoint]) -> None:
         self._leave_socket(key, conversation)
+        self._peers.closed(conversation.connection)
         conversation.sk = sk
         conversation.connection.local, conversation.connection.remote = ends
         self._by_socket.setdefault(sk, set()).add(key)

@@ -38,7 +38,7 @@ class Responses(Stream):
 
     def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:  # noqa: ARG002
         """Find the request that this response answers; turn opaque at 101 and at 2xx to CONNECT (RFC 9110 section 9.3.6)."""
-        status = syntax.status_of(head)
+        status, length = syntax.read_response(head)
         if status < 0:
             return False
         if self.body.state:
@@ -48,7 +48,7 @@ class Responses(Stream):
             return True
         transaction = self._open(status, head, first_at, at)
         tunnel = status == _SWITCHING_PROTOCOLS or (transaction.method == "CONNECT" and 200 <= status < 300)  # noqa: PLR2004
-        self.body.start(transaction, transaction.response, 0 if tunnel else self._length(transaction, head))
+        self.body.start(transaction, transaction.response, 0 if tunnel else self._length(transaction, length))
         if tunnel:
             self._switch(transaction)
         elif not self.body.state:
@@ -79,11 +79,11 @@ class Responses(Stream):
             self._pairing.orphan_began(transaction)
         return transaction
 
-    def _length(self, transaction: Transaction, head: bytes) -> int:
+    @staticmethod
+    def _length(transaction: Transaction, length: int) -> int:
         # RFC 9112 section 6.3 items 1 and 8.
         if transaction.status in _WITHOUT_BODY or transaction.method == "HEAD":
             return 0
-        length = syntax.framing(head.lower())
         return syntax.UNTIL_CLOSE if length == syntax.NO_FRAMING else length
 
     def asked_again(self) -> None:
@@ -146,17 +146,16 @@ class Requests(Stream):
 
     def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:
         """Open a transaction, or turn opaque at the HTTP/2 preface (RFC 9113 section 3.4), to which no successor is known."""
-        line = syntax.request_line(head, ordinary=ordinary)
-        if line is None:
+        facts = syntax.read_request(head, ordinary=ordinary)
+        if facts is None:
             return False
-        method, target, version = line
+        method, target, version, host, length = facts
         if method == "PRI" and version == b"HTTP/2.0":
             self.turn_opaque()
             return True
         if self.body.state:
             self.cut_short()
         self._responses.asked_again()
-        lowered = head.lower()
         request = Message(head=head, wire_size=len(head), first_at=first_at, last_at=at)
         transaction = Transaction(
             id=new_xid(first_at),
@@ -164,10 +163,9 @@ class Requests(Stream):
             method=method,
             target=target,
             request=request,
-            host=syntax.host_of(head, lowered, method, target),
+            host=host,
         )
         self._pairing.request_began(transaction, alone=alone)
-        length = syntax.framing(lowered)
         # RFC 9112 section 6.3 item 7: a request without framing has no body.
         self.body.start(transaction, request, 0 if length == syntax.NO_FRAMING else length)
         if not self.body.state:

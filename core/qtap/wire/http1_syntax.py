@@ -7,7 +7,8 @@ below is one that a real client or server accepts.
 from __future__ import annotations
 
 import re
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 NO_FRAMING: Final = -1
 """Neither Content-Length nor Transfer-Encoding: no body in a request, a body until close in a response."""
@@ -43,6 +44,34 @@ _KNOWN = {
     )
 }
 _KNOWN_BEGINNINGS = frozenset(name[:size] for name in _KNOWN for size in range(1, len(name) + 1))
+
+
+_REMEMBERED = 1024
+"""Bytes of a head that is worth remembering, and how many are: clients repeat theirs, and an answer's changes once a second."""
+
+
+class RequestHead(NamedTuple):
+    """What a request head says."""
+
+    method: str
+    target: str
+    version: bytes
+    host: str
+    """As `host_of` gives it."""
+    framing: int
+    """As `framing` gives it."""
+
+
+def read_request(head: bytes, *, ordinary: bool = False) -> RequestHead | None:
+    """Read a whole request head; None when it does not start with a request line, `ordinary` as in `request_line`."""
+    if ordinary or len(head) > _REMEMBERED:
+        return _read_request(head, ordinary=ordinary)
+    return _known_request(head)
+
+
+def read_response(head: bytes) -> tuple[int, int]:
+    """Give the status, -1 when `head` does not start with a status line, and the framing of a whole response head."""
+    return _read_response(head) if len(head) > _REMEMBERED else _known_response(head)
 
 
 def end_of_head(data: bytes | bytearray, start: int) -> int:
@@ -164,3 +193,20 @@ def host_of(head: bytes, lowered: bytes, method: str, target: str) -> str:
         return head[at + 6 : head.find(b"\n", at + 6)].strip().decode("latin-1")
     match = _host.search(lowered)
     return head[match.start(1) : match.end(1)].strip().decode("latin-1") if match else ""
+
+
+def _read_request(head: bytes, *, ordinary: bool = False) -> RequestHead | None:
+    line = request_line(head, ordinary=ordinary)
+    if line is None:
+        return None
+    lowered = head.lower()
+    return RequestHead(*line, host_of(head, lowered, line[0], line[1]), framing(lowered))
+
+
+def _read_response(head: bytes) -> tuple[int, int]:
+    status = status_of(head)
+    return status, framing(head.lower()) if status >= 0 else NO_FRAMING
+
+
+_known_request = lru_cache(maxsize=_REMEMBERED)(_read_request)
+_known_response = lru_cache(maxsize=_REMEMBERED)(_read_response)
