@@ -43,17 +43,17 @@ class Ring:
         self._consumer = memoryview(self._consumer_page).cast("Q")
         self._producer = memoryview(self._pages)[:8].cast("Q")
 
-    def drain(self, take: Callable[[mmap.mmap, int], None]) -> int:
+    def drain(self, take: Callable[[mmap.mmap, int], None], most: int = 1 << 62) -> int:
         """Call `take(pages, offset)` for every finished record, offset being its first byte; give how many there were.
 
-        The bytes are valid during the call only.
+        Those that wait now, and at most `most`. The bytes are valid during the call only.
         """
         pages, mask, base = self._pages, self.size - 1, mmap.PAGESIZE
         unpack = struct.Struct("<I").unpack_from
         at = released = self._consumer[0]
         end = self._producer[0]
         taken = 0
-        while at < end:
+        while at < end and taken < most:
             offset = base + (at & mask)
             (length,) = unpack(pages, offset)
             if length & _BUSY:

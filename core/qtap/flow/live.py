@@ -14,7 +14,7 @@ from qtap.capture import bpf, records
 from qtap.capture.checks import can_capture
 from qtap.capture.compiler import CompileError, compiled
 from qtap.capture.engine import Engine
-from qtap.capture.priority import yield_to_traffic
+from qtap.capture.priority import Budget, yield_to_traffic
 from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
 from qtap.flow.selection import Selection
@@ -24,6 +24,9 @@ from qtap.model import Loss, Process, Sink
 _log = logging.getLogger("qtap")
 _POLL = 0.01
 """Seconds between looks at the ring when nothing urgent wakes the reader: its latency, against wake-ups of 20 us each."""
+
+_TURN = 2048
+"""Records taken between two looks at what else there is to do: 10 ms of work."""
 
 
 class LiveOptions(msgspec.Struct, frozen=True):
@@ -78,10 +81,14 @@ class LiveSource:
             return
         try:
             self._attach()
+            budget = Budget()
             while not self._stopping.is_set():
-                self._round()
-                self._engine.ring.wait(_POLL)
-            self._round()
+                more = self._round()
+                if rest := budget.overdrawn():
+                    time.sleep(rest)
+                elif not more:
+                    self._engine.ring.wait(_POLL)
+            self._engine.ring.drain(self._take)
             self._table.stop()
             self._count_losses()
         except Exception as error:  # noqa: BLE001 - the thread's end: nothing else would tell of it
@@ -119,12 +126,14 @@ class LiveSource:
         yield_to_traffic()
         self._on_ready(self._prober.count, libraries)
 
-    def _round(self) -> None:
-        self._engine.ring.drain(self._take)
+    def _round(self) -> bool:
+        """Take what waits, but not more than a turn's worth; give whether there was more."""
+        taken = self._engine.ring.drain(self._take, _TURN)
         self._table.tick()
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + 1
             self._count_losses()
+        return taken == _TURN
 
     def _take(self, pages: mmap.mmap, at: int) -> None:
         if is_for_table(pages, at):
