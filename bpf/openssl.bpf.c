@@ -13,6 +13,12 @@ int ssl_enter_5(struct pt_regs *ctx) { return enter_call(ctx, LAYER_OPENSSL, ctx
 int ssl_leave_read(struct pt_regs *ctx) { return leave_call(ctx, (s32)ctx->ax, IN); }
 int ssl_leave_write(struct pt_regs *ctx) { return leave_call(ctx, (s32)ctx->ax, OUT); }
 
+/* SSL_do_handshake(ssl), SSL_peek(ssl, ...) */
+int ssl_enter_silent(struct pt_regs *ctx) { return enter_silent(ctx, ctx->di); }
+int ssl_leave_silent(struct pt_regs *ctx) { return leave_silent(ctx); }
+
+/* SSL_set_bio(ssl, rbio, wbio), SSL_set0_rbio(ssl, rbio) */
+int ssl_set_bio(struct pt_regs *ctx) { return begin_detached(ctx->di); }
 /* SSL_set_fd(ssl, fd) */
 int ssl_set_fd(struct pt_regs *ctx) { return begin_handle(ctx->di, ctx->si); }
 /* SSL_free(ssl) */

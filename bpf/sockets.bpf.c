@@ -128,6 +128,8 @@ static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struc
     u64 pid_tgid = bpf_get_current_pid_tgid();
     if (state->kind == KIND_UNKNOWN) {
         state->kind = kind_of(w->base, w->left, stream, state->from_start, 1);
+        if (state->kind == KIND_TLS)
+            socket_tails.call(ctx, TAIL_CIPHERTEXT);
         if (state->kind != KIND_HTTP)
             return;
     }
@@ -170,12 +172,13 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     struct calls *calls = thread_calls.lookup(&pid_tgid);
     if (calls && calls->depth) {
-        /* Ciphertext of a TLS call in progress: only tells which socket that call uses. */
+        /* Ciphertext of a TLS call in progress: only tells which socket that call uses. A handshake is looked at below too. */
         struct call *at = &calls->level[(calls->depth - 1) & 1];
         if (regs.sp < at->stack) {
             if (!at->sk)
                 at->sk = socket_of(regs.di);
-            return 0;
+            if (at->layer != LAYER_SOCKET)
+                return 0;
         }
     }
     u64 sk = socket_of(regs.di);
@@ -185,7 +188,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     if (read_sock_head(&head, sk))
         return 0;
     struct socket_state *state = socket_state(sk, &head);
-    if (!state || state->kind >= KIND_TLS)
+    if (!state || (state->kind >= KIND_TLS && !is_sought(state, pid_tgid >> 32, op & 1)))
         return 0;
     u32 shape = op >> 1;
     struct long_call call = {.state_key = sk};
@@ -195,6 +198,10 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     u64 flags = (op & 1) == IN ? receive_flags(&regs) : 0;
     if (flags & (MSG_PEEK | MSG_ERRQUEUE))
         return 0;
+    if (state->kind >= KIND_TLS) {
+        socket_tails.call(ctx, TAIL_CIPHERTEXT);
+        return 0;
+    }
     if (!ret) {
         if ((op & 1) == IN && regs.dx)
             pass_bare(&call, state, &head, FLAG_EOF);

@@ -42,7 +42,8 @@ struct socket_state {
     u32 ports;
     u8 kind;
     u8 from_start;
-    u16 pad;
+    u8 is_bound; /* a TLS handle is known to use it */
+    u8 pad;
     u64 opened;
     struct stream streams[2];
 };
@@ -70,7 +71,8 @@ struct call {
     u64 result; /* where the library writes the byte count; 0: the return value is the count */
     u64 stack;  /* tells a call that never returned (longjmp, thread exit) from one that nests */
     u64 sk;     /* socket of a system call made inside */
-    u64 layer;  /* enum layer */
+    u64 layer;  /* enum layer; LAYER_SOCKET: a handshake or a look ahead, which passes no plaintext */
+    u64 bio;    /* where a read of ciphertext from memory, in progress, puts it */
 };
 struct calls {
     u32 depth;

@@ -29,6 +29,7 @@ static __always_inline int enter_call(struct pt_regs *ctx, u8 layer, u64 handle,
     call->result = result;
     call->stack = ctx->sp;
     call->sk = 0;
+    call->bio = 0;
     call->layer = layer;
     calls->depth = depth + 1;
     return 0;
@@ -51,9 +52,10 @@ static __always_inline struct handle_state *handle_state(const struct handle_key
     if (socket) {
         state->opened = socket->opened;
         socket->kind = KIND_TLS;
+        socket->is_bound = 1;
         return state;
     }
-    struct socket_state fresh = {.address = HEAD_ADDRESS(&head), .ports = HEAD_PORTS(&head), .kind = KIND_TLS};
+    struct socket_state fresh = {.address = HEAD_ADDRESS(&head), .ports = HEAD_PORTS(&head), .kind = KIND_TLS, .is_bound = 1};
     sockets.update(&sk, &fresh);
     return state;
 }
@@ -128,6 +130,53 @@ static __always_inline int leave_call(struct pt_regs *ctx, s64 ret, u8 dir) {
     return pass_plaintext(ctx, &key, at->sk, at->layer, dir, at->buf, n);
 }
 
+/* A handshake or a look ahead begins: it passes no plaintext, but it tells the socket. */
+static __always_inline int enter_silent(struct pt_regs *ctx, u64 handle) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct calls *calls = thread_calls.lookup(&pid_tgid);
+    if (calls && calls->depth && ctx->sp < calls->level[(calls->depth - 1) & 1].stack)
+        return 0; /* part of a call that does */
+    return enter_call(ctx, LAYER_SOCKET, handle, 0, 0);
+}
+
+static __always_inline int leave_silent(struct pt_regs *ctx) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct calls *calls = thread_calls.lookup(&pid_tgid);
+    if (!calls || !calls->depth)
+        return 0;
+    u32 depth = (calls->depth - 1) & 1;
+    struct call *at = &calls->level[depth];
+    if (at->layer != LAYER_SOCKET || at->stack + 8 != ctx->sp)
+        return 0;
+    calls->depth = depth;
+    struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
+    if (at->sk)
+        handle_state(&key, at->sk);
+    return 0;
+}
+
+static __always_inline void leave_socket(struct handle_state *state) {
+    u64 sk = state->sk;
+    struct socket_state *socket = sk ? sockets.lookup(&sk) : 0;
+    state->sk = 0;
+    if (socket)
+        socket->is_bound = 0;
+}
+
+/* A handle begins on memory or a custom BIO, or its BIOs are exchanged. */
+static __always_inline int begin_detached(u64 handle) {
+    struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32};
+    if (!allowed(key.tgid))
+        return 0;
+    struct handle_state fresh = {.from_start = 1};
+    struct handle_state *state = handles.lookup(&key);
+    if (!state)
+        handles.update(&key, &fresh);
+    else if (state->streams[IN].pos || state->streams[OUT].pos)
+        leave_socket(state); /* else SSL_set_fd just told the descriptor of these very BIOs */
+    return 0;
+}
+
 /* A handle begins on the descriptor `fd`: its socket is known before the first byte. */
 static __always_inline int begin_handle(u64 handle, u32 fd) {
     struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32};
@@ -157,6 +206,7 @@ static __always_inline int end_handle(u64 handle) {
     };
     if (state->kind == KIND_HTTP || state->kind == KIND_MUTED)
         emit_bare(&h, 0);
+    leave_socket(state);
     handles.delete(&key);
     return 0;
 }

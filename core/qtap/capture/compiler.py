@@ -24,14 +24,17 @@ from qtap.capture import btf
 from qtap.capture.checks import BCC_REMEDY
 
 _FILES = (
-    "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h",
-    "sockets.bpf.c", "handles.bpf.c", "openssl.bpf.c", "processes.bpf.c",
+    "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h",
+    "sockets.bpf.c", "ciphertext.bpf.c", "handles.bpf.c", "openssl.bpf.c", "bio.bpf.c", "processes.bpf.c",
 )  # fmt: skip
 PROGRAMS = {
     "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "gather_socket": "raw",
+    "on_ciphertext": "raw",
     "on_tcp_state": "raw", "on_exec": "raw", "on_exit": "raw", "on_fork": "raw",
     "ssl_enter": "uprobe", "ssl_enter_4": "uprobe", "ssl_enter_5": "uprobe", "ssl_leave_read": "uprobe",
     "ssl_leave_write": "uprobe", "walk_handle": "uprobe", "head_handle": "uprobe", "ssl_set_fd": "uprobe", "ssl_free": "uprobe",
+    "ssl_enter_silent": "uprobe", "ssl_leave_silent": "uprobe", "ssl_set_bio": "uprobe",
+    "bio_enter_read": "uprobe", "bio_leave_read": "uprobe", "bio_enter_write": "uprobe",
 }  # fmt: skip
 """Every program and whether a raw tracepoint or a uprobe runs it."""
 

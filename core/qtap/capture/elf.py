@@ -21,10 +21,12 @@ _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
-_SHT_SYMTAB, _SHT_DYNAMIC, _SHT_NOTE, _SHT_DYNSYM = 2, 6, 7, 11
+_RELA = struct.Struct("<QQq")
+_SHT_SYMTAB, _SHT_RELA, _SHT_DYNAMIC, _SHT_NOTE, _SHT_DYNSYM = 2, 4, 6, 7, 11
 _SHT_GNU_HASH = 0x6FFFFFF6
 _PT_LOAD, _PT_NOTE = 1, 4
 _STT_FUNC = 2
+_R_X86_64_RELATIVE = 8
 _CLASS64_LITTLE = b"\x02\x01"
 _DT_NEEDED = 1
 _NT_GNU_BUILD_ID = 3
@@ -178,6 +180,19 @@ class Elf:
             if section.address and section.address <= address < section.address + section.size:
                 return section.name
         return ""
+
+    def relocated(self, start: int, end: int) -> dict[int, int]:
+        """Give the addresses that the loader will put at places from `start` to `end` of this x86-64 file, before its base."""
+        found = {}
+        for section in self.sections:
+            if section.kind == _SHT_RELA:
+                body = self.read(section.offset, section.size // _RELA.size * _RELA.size)
+                places = memoryview(body).cast("Q")[::3].tolist()
+                for index, place in enumerate(places):
+                    if start <= place < end:
+                        _, kind, value = _RELA.unpack_from(body, index * _RELA.size)
+                        found |= {place: value} if kind == _R_X86_64_RELATIVE else {}
+        return found
 
     def read(self, offset: int, size: int) -> bytes:
         """Give `size` bytes from `offset`, all of them."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 
 from qtap.capture.elf import X86_64, Elf, Symbol
-from qtap.capture.probe import ProbePoint, TlsLibrary
-from qtap.capture.prologue import cheap_site, first_call
+from qtap.capture.bio import bio_points
+from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
+from qtap.capture.prologue import first_call
 
 _BASENAME = re.compile(r"libssl(-[^/]*)?\.so(\.[^/]*)?")
 _RETURNED, _COUNT, _COUNT_AFTER_FLAGS = "ssl_enter", "ssl_enter_4", "ssl_enter_5"
@@ -26,7 +27,19 @@ _PUBLIC = {
     "SSL_write_ex": (_COUNT, _WRITE),
     "SSL_write_ex2": (_COUNT_AFTER_FLAGS, _WRITE),
 }
-_ENTRIES = {"SSL_set_fd": "ssl_set_fd", "SSL_set_rfd": "ssl_set_fd", "SSL_set_wfd": "ssl_set_fd", "SSL_free": "ssl_free"}
+_EARLY = {"SSL_read_early_data": (_COUNT, _READ), "SSL_write_early_data": (_COUNT, _WRITE)}
+"""They call the others, except where those are part of them; a call within a call is told once."""
+_SILENT = ("ssl_enter_silent", "ssl_leave_silent")
+_ENTRIES = {
+    "SSL_set_fd": ("ssl_set_fd", ""),
+    "SSL_set_rfd": ("ssl_set_fd", ""),
+    "SSL_set_wfd": ("ssl_set_fd", ""),
+    "SSL_set_bio": ("ssl_set_bio", ""),
+    "SSL_set0_rbio": ("ssl_set_bio", ""),
+    "SSL_do_handshake": _SILENT,
+    "SSL_free": ("ssl_free", ""),
+} | _EARLY
+_PEEKS = ("SSL_peek", "SSL_peek_ex")
 _CODE = 160
 """Bytes of a function to look at; the call lies 80 bytes in at most in the builds seen."""
 
@@ -42,13 +55,15 @@ def probe_points(elf: Elf) -> list[ProbePoint]:
     Among the public functions SSL_write_ex and SSL_write_ex2 may both be listed, and the first calls the second: the inner
     return ends the call, and the outer one says nothing new.
     """
-    symbols = elf.symbols([*_PUBLIC, *_ENTRIES, "SSL_peek"])
+    symbols = elf.symbols([*_PUBLIC, *_PEEKS, *_ENTRIES])
     if "SSL_read" not in symbols or "SSL_write" not in symbols:
         return []
     points = _internal(elf, symbols) or [
-        _point(elf, symbols[name], enter, leave) for name, (enter, leave) in _PUBLIC.items() if name in symbols
+        probe_point(elf, symbols[name], enter, leave) for name, (enter, leave) in _PUBLIC.items() if name in symbols
     ]
-    return points + [_point(elf, symbols[name], program) for name, program in _ENTRIES.items() if name in symbols]
+    points += _peeks(elf, symbols)
+    points += [probe_point(elf, symbols[name], *programs) for name, programs in _ENTRIES.items() if name in symbols]
+    return points + bio_points(elf)
 
 
 def _internal(elf: Elf, symbols: dict[str, Symbol]) -> list[ProbePoint]:
@@ -63,10 +78,22 @@ def _internal(elf: Elf, symbols: dict[str, Symbol]) -> list[ProbePoint]:
         return []
     count = _COUNT_AFTER_FLAGS if flags else _COUNT
     points = [
-        _point(elf, Symbol("ssl_read_internal", read, 0, elf.offset_of(read)), _COUNT, _READ),
-        _point(elf, Symbol("ssl_write_internal", write, 0, elf.offset_of(write)), count, _WRITE),
+        probe_point(elf, Symbol("ssl_read_internal", read, 0, elf.offset_of(read)), _COUNT, _READ),
+        probe_point(elf, Symbol("ssl_write_internal", write, 0, elf.offset_of(write)), count, _WRITE),
     ]
     return points if all(point.cheap for point in points) else []
+
+
+def _peeks(elf: Elf, symbols: dict[str, Symbol]) -> list[ProbePoint]:
+    """Give the functions that look ahead; not BoringSSL's, which SSL_read consists of."""
+    if any(name not in symbols for name in _PEEKS):
+        return []
+    internal = _shared_callee(elf, symbols, *_PEEKS)
+    if internal is not None and elf.machine == X86_64:
+        point = probe_point(elf, Symbol("ssl_peek_internal", internal, 0, elf.offset_of(internal)), *_SILENT)
+        if point.cheap:
+            return [point]
+    return [probe_point(elf, symbols[name], *_SILENT) for name in _PEEKS]
 
 
 def _shared_callee(elf: Elf, symbols: dict[str, Symbol], one: str, other: str) -> int | None:
@@ -84,12 +111,6 @@ def _callee(elf: Elf, symbol: Symbol | None) -> int | None:
 
 def _code(elf: Elf, symbol: Symbol) -> bytes:
     return elf.read(symbol.offset, min(symbol.size or _CODE, _CODE, elf.size - symbol.offset))
-
-
-def _point(elf: Elf, symbol: Symbol, enter: str, leave: str = "") -> ProbePoint:
-    """Put a probe at the cheap instruction of a function."""
-    site = cheap_site(_code(elf, symbol), returns=bool(leave)) if elf.machine == X86_64 else 0
-    return ProbePoint(symbol.name, symbol.offset + (site or 0), enter, leave, cheap=site is not None)
 
 
 OPENSSL = TlsLibrary(name="openssl", marker=b"libssl", matches=_matches, probe_points=probe_points)

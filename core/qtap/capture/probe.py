@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from qtap.capture.elf import Elf
+from qtap.capture.elf import X86_64, Elf, Symbol
+from qtap.capture.prologue import cheap_site
 
 
 class ProbePoint(msgspec.Struct, frozen=True):
@@ -21,6 +22,16 @@ class ProbePoint(msgspec.Struct, frozen=True):
     """The program that runs when the function returns."""
     cheap: bool = True
     """False when the kernel has to single-step the instruction (0.4 us a hit become 10 to 14 in a virtual machine)."""
+
+
+_CODE = 64
+
+
+def probe_point(elf: Elf, symbol: Symbol, enter: str, leave: str = "") -> ProbePoint:
+    """Put a probe at the cheap instruction of a function; raises ElfError."""
+    code = elf.read(symbol.offset, min(symbol.size or _CODE, _CODE, elf.size - symbol.offset))
+    site = cheap_site(code, returns=bool(leave)) if elf.machine == X86_64 else 0
+    return ProbePoint(symbol.name, symbol.offset + (site or 0), enter, leave, cheap=site is not None)
 
 
 class TlsLibrary(msgspec.Struct, frozen=True):

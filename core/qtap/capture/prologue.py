@@ -19,6 +19,10 @@ _COMPARES = frozenset((0x38, 0x39, 0x3A, 0x3B, 0x3C, 0x3D, 0x84, 0x85, 0xA8, 0xA
 _IMMEDIATE_GROUP = (0x80, 0x81, 0x83)
 _GROUP_SUB, _GROUP_CMP = 5, 7
 _HINT_NOPS = (0x0F1E, 0x0F1F)  # endbr64 is one of the first
+_RET, _LEA, _MOVE_TO_EAX, _MOVE_SIGNED = 0xC3, 0x8D, 0xB8, 0xC7
+_RAX_RELATIVE, _RAX = 0x05, 0xC0
+"""Operand bytes: rax from an address relative to the next instruction; rax itself."""
+_FRAME = frozenset((0x55, 0x5D, 0x89))  # push and pop rbp, mov rbp, rsp
 _STACK_POINTER = 4
 _KEPT = frozenset((1, 2, _STACK_POINTER, 6, 7, 8, 9))
 """rcx, rdx, rsp, rsi, rdi, r8, r9: the arguments and the place of the return address (System V psABI x86-64, 3.2.3)."""
@@ -62,6 +66,27 @@ def first_call(code: bytes, address: int, accept: Callable[[int], bool]) -> int 
         if instruction.opcode == _CALL and accept(target):
             return target
         if instruction.opcode in _ENDS:
+            return None
+    return None
+
+
+def returned_address(code: bytes, address: int) -> int | None:
+    """Give the constant that the function at `address` returns, when it does nothing else."""
+    at, found = 0, None
+    while at < len(code):
+        try:
+            instruction = decode(code, at)
+        except CodeError:
+            return None
+        at += instruction.length
+        operand = int.from_bytes(code[at - 4 : at], "little", signed=True)
+        if instruction.opcode == _RET:
+            return found
+        if instruction.opcode == _LEA and instruction.modrm == _RAX_RELATIVE:
+            found = address + at + operand
+        elif instruction.opcode == _MOVE_TO_EAX or (instruction.opcode == _MOVE_SIGNED and instruction.modrm == _RAX):
+            found = operand
+        elif not (instruction.opcode in _FRAME or instruction.opcode in _HINT_NOPS):
             return None
     return None
 

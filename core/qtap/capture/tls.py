@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from qtap.capture.bio import LIBCRYPTO
 from qtap.capture.elf import Elf
 from qtap.capture.openssl import OPENSSL
 from qtap.capture.probe import ProbePoint, TlsLibrary
 
-TLS_LIBRARIES: tuple[TlsLibrary, ...] = (OPENSSL,)
+TLS_LIBRARIES: tuple[TlsLibrary, ...] = (OPENSSL, LIBCRYPTO)
 MARKERS = tuple(library.marker for library in TLS_LIBRARIES if library.marker)
 """One of them is in the path of every shared library that `library_of` knows."""
 

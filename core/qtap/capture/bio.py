@@ -1,0 +1,71 @@
+"""OpenSSL's BIOs that are no sockets: where ciphertext enters and leaves memory, in libcrypto or a program that holds it.
+
+Python's asyncio, Node, gRPC and others give the library memory to read and write, and carry the ciphertext to the socket
+themselves. BIO_read and BIO_write would see it all, at a cost for those too that use sockets: each begins with an instruction
+that the kernel single-steps. The functions behind them, for memory alone, are free for whoever does not use it. They are not
+exported, but BIO_s_mem gives the table (BIO_METHOD) that holds their addresses.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from qtap.capture.elf import X86_64, Elf, ElfError, Symbol
+from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
+from qtap.capture.prologue import returned_address
+
+_BASENAME = re.compile(r"libcrypto(-[^/]*)?\.so(\.[^/]*)?")
+_METHODS = ("BIO_s_mem", "BIO_s_bio")
+"""Give the tables for memory, and for pairs of BIOs."""
+_SINCE_TWINS = "BIO_read_ex"
+_NODE_READ, _NODE_WRITE = "_ZN4node6crypto7NodeBIO4ReadEP6bio_stPci", "_ZN4node6crypto7NodeBIO5WriteEP6bio_stPKci"
+_READ, _WRITE = ("bio_enter_read", "bio_leave_read"), ("bio_enter_write", "")
+_TABLE = struct.Struct("<i4xQQQQQ")
+"""struct bio_method_st: type, name, then since OpenSSL 1.1.1, which brought BIO_read_ex, bwrite, bwrite_old, bread, bread_old;
+before, and in BoringSSL, bwrite, bread, bputs, bgets."""
+_CODE = 32
+
+
+def _matches(basename: str) -> bool:
+    """Accept libcrypto.so.3 and wheels' libcrypto-88ac6a6b.so.1.1."""
+    return _BASENAME.fullmatch(basename) is not None
+
+
+def bio_points(elf: Elf) -> list[ProbePoint]:
+    """Give the functions that read and write memory for a TLS handle; none when the file has none; raises ElfError."""
+    if elf.machine != X86_64:
+        return []
+    symbols = elf.symbols([*_METHODS, _SINCE_TWINS, _NODE_READ, _NODE_WRITE])
+    if _NODE_READ in symbols and _NODE_WRITE in symbols:
+        return [probe_point(elf, symbols[_NODE_READ], *_READ), probe_point(elf, symbols[_NODE_WRITE], *_WRITE)]
+    read, write = (5, 3) if _SINCE_TWINS in symbols else (3, 2)
+    found = []
+    for name in _METHODS:
+        table = _table(elf, symbols[name]) if name in symbols else None
+        if table:
+            found += [_point(elf, f"{name}:read", table[read], _READ), _point(elf, f"{name}:write", table[write], _WRITE)]
+    return found
+
+
+def _point(elf: Elf, name: str, address: int, programs: tuple[str, str]) -> ProbePoint:
+    return probe_point(elf, Symbol(name, address, 0, elf.offset_of(address)), *programs)
+
+
+def _table(elf: Elf, symbol: Symbol) -> tuple[int, ...] | None:
+    """Read the BIO_METHOD whose address the function `symbol` returns; None when that is not sure."""
+    address = returned_address(elf.read(symbol.offset, min(_CODE, elf.size - symbol.offset)), symbol.address)
+    if address is None:
+        return None
+    try:
+        table = list(_TABLE.unpack(elf.read(elf.offset_of(address), _TABLE.size)))
+    except ElfError:
+        return None
+    for place, value in elf.relocated(address, address + _TABLE.size).items():
+        if (place - address) % 8 == 0:
+            table[(place - address) // 8] = value
+    is_code = all(elf.section_at(entry) == ".text" for entry in table[2:])
+    return tuple(table) if is_code else None
+
+
+LIBCRYPTO = TlsLibrary(name="openssl", marker=b"libcrypto", matches=_matches, probe_points=bio_points)
