@@ -89,7 +89,7 @@ def test_an_upgrade_in_place_leaves_two_files_of_one_name(mapper: Mapper, copy: 
     shutil.copy(copy, copy.with_name("new"))
     copy.with_name("new").rename(copy)
     new = mapper(copy)
-    (before,), (after,) = libraries_of(old), libraries_of(new)
+    before, after = only(libraries_of(old), copy), only(libraries_of(new), copy)
     assert before.name == after.name == str(copy)
     assert before.identity != after.identity
     assert Path(before.path).stat().st_ino == before.inode
@@ -99,7 +99,7 @@ def test_an_upgrade_in_place_leaves_two_files_of_one_name(mapper: Mapper, copy: 
 def test_other_libraries_and_processes_that_are_gone_give_nothing(mapper: Mapper, copy: Path) -> None:
     other = copy.with_name("libssl3.so")
     shutil.copy(copy, other)
-    assert list(libraries_of(mapper(other))) == []
+    assert str(other) not in [library.name for library in libraries_of(mapper(other))]
     assert list(libraries_of(2**22 + 1)) == []
 
 

@@ -75,3 +75,27 @@ def test_requests_lost_at_the_server_are_not_taken_for_later_ones() -> None:
 def test_requests_lost_at_the_client_are_not_taken_for_later_ones() -> None:
     every = three()
     assert joined(every, *every[0].calls, every[1].hears, every[1].answers, *every[2].calls) == [0, 2]
+
+
+def late(stream: Stream) -> Stream:
+    """Give the same end as it looks while its socket is not known: it writes its positions on."""
+    early = Stream(stream.pid, 0, 0, sk=0, handle=stream.handle, opened=0)
+    early.goes_on_as(stream)
+    return early
+
+
+@pytest.mark.parametrize("missed", [0, 2])
+def test_ends_whose_sockets_are_found_late_are_joined(missed: int) -> None:
+    client, server = Stream(10, 4000, 80, handle=0xA, opened=0), Stream(20, 80, 4000, sk=0x2000, handle=0xB, opened=0)
+    first = Exchange(late(client), late(server))
+    every = [first, Exchange(client, server)]
+    assert joined(every, *first.calls[missed:], *every[1].calls) == [0, 1]
+
+
+def test_an_end_found_late_is_not_joined_with_what_was_answered_before_it_was_asked() -> None:
+    client, server = Stream(10, 4000, 80, opened=0), Stream(20, 80, 4000, sk=0x2000, handle=0xB, opened=0)
+    unheard, heard = Exchange(client, Stream(20, 80, 4000)), Exchange(client, late(server))
+    found = server.sends(b"")
+    assert joined([unheard, heard], unheard.asks, unheard.gets, heard.hears, heard.answers, found, heard.asks, heard.gets) == [
+        1
+    ]

@@ -183,7 +183,7 @@ class Elf:
 
     def relocated(self, start: int, end: int) -> dict[int, int]:
         """Give the addresses that the loader will put at places from `start` to `end` of this x86-64 file, before its base."""
-        found = {}
+        found: dict[int, int] = {}
         for section in self.sections:
             if section.kind == _SHT_RELA:
                 body = self.read(section.offset, section.size // _RELA.size * _RELA.size)

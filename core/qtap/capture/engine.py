@@ -25,7 +25,10 @@ _PROCESS_TRACEPOINTS = {
     "on_fork": "sched_process_fork",
 }
 _SOCKET_TRACEPOINTS = {"on_sys_exit": "sys_exit", "on_tcp_state": "inet_sock_set_state"}
-_TAILS = {"socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext"), "handle_tails": ("walk_handle", "head_handle")}
+_TAILS = {
+    "socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext"),
+    "handle_tails": ("walk_handle", "head_handle"),
+}
 _HEAD_PROGRAMS = ("head_socket", "head_handle")
 _KIND_MUTED = 4
 _SOCKET_STATE, _HANDLE_STATE = (56, 12, 16), (56, 16, 8)

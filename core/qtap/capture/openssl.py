@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 
-from qtap.capture.elf import X86_64, Elf, Symbol
 from qtap.capture.bio import bio_points
+from qtap.capture.elf import X86_64, Elf, Symbol
 from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
 from qtap.capture.prologue import first_call
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 from collections import defaultdict
@@ -71,9 +72,9 @@ class Prober:
         try:
             points = self._set_all(library)
             problem = library.problem if points or library.executable else "it lacks the functions that carry plaintext"
-        except FileNotFoundError:
-            return False
         except (ElfError, OSError) as error:
+            if not os.path.exists(library.path):  # noqa: PTH110  a process that is gone took its view of the file with it
+                return False
             points, problem = [], library.problem or str(error)
         self._seen.add(library.identity)
         if problem:

@@ -26,16 +26,20 @@ class Peers:
         self._pending: dict[Key, Sides] = {}
         self._sides: dict[str, Sides] = {}
         """Those of each open connection that has another end here, by its id: `_pending` without the cost of a key."""
+        self._unplaced: dict[str, list[Transaction]] = {}
+        """What waits on each connection whose socket is not known yet, by its id."""
 
     def opened(self, transaction: Transaction) -> None:
         """Look for the other half, else wait for it."""
         connection = transaction.connection
         sides = self._sides.get(connection.id) or self._find(connection)
         if sides is None:
+            if not connection.local.ip and len(unplaced := self._unplaced.setdefault(connection.id, [])) < _PENDING:
+                unplaced.append(transaction)
             return
         others = sides[not connection.server]
         if connection.server and transaction.request.head:
-            others[:] = [other for other in others if not other.response.head]
+            others[:] = [other for other in others if not _was_answered_before(transaction, other)]
         for at, other in enumerate(others):
             if _may_be_one(transaction, other):
                 del others[at]
@@ -43,6 +47,10 @@ class Peers:
                 return
         if len(sides[connection.server]) < _PENDING:
             sides[connection.server].append(transaction)
+
+    def take_unplaced(self, connection: Connection) -> list[Transaction]:
+        """Give what was opened on `connection` while its addresses were unknown, to be opened again."""
+        return self._unplaced.pop(connection.id, [])
 
     def _find(self, connection: Connection) -> Sides | None:
         """Give the two ends of `connection`; None when only one can be on this host."""
@@ -55,14 +63,20 @@ class Peers:
         return sides
 
     def awaits(self, transaction: Transaction) -> bool:
-        """Whether the other half may still come."""
+        """Whether the other half, or the socket, may still come."""
         if transaction.peer:
             return False
-        sides = self._sides.get(transaction.connection.id)
+        ident = transaction.connection.id
+        if ident in self._unplaced:
+            return any(other is transaction for other in self._unplaced[ident])
+        sides = self._sides.get(ident)
         return sides is not None and any(other is transaction for other in sides[transaction.connection.server])
 
     def forget(self, transaction: Transaction) -> None:
         """Wait no longer for the other half."""
+        unplaced = self._unplaced.get(transaction.connection.id)
+        if unplaced is not None:
+            unplaced[:] = [other for other in unplaced if other is not transaction]
         sides = self._sides.get(transaction.connection.id)
         if sides is not None:
             side = sides[transaction.connection.server]
@@ -70,11 +84,13 @@ class Peers:
 
     def lost(self, connection: Connection) -> None:
         """Give up what waits: an end of this connection did not see everything."""
+        self._unplaced.get(connection.id, []).clear()
         for side in self._sides.get(connection.id, ()):
             side.clear()
 
     def closed(self, connection: Connection) -> None:
         """Forget what waits on this connection once neither end has anything left."""
+        self._unplaced.pop(connection.id, None)
         sides = self._sides.pop(connection.id, None)
         if sides is None:
             return
@@ -89,6 +105,11 @@ def _may_be_one(new: Transaction, waiting: Transaction) -> bool:
     if new.connection is waiting.connection:
         return False
     return not new.request.head or new.request.head == waiting.request.head
+
+
+def _was_answered_before(new: Transaction, waiting: Transaction) -> bool:
+    """Tell whether the client had the answer before the server, heard of only now, read the request `new`."""
+    return bool(waiting.response.head) and waiting.response.first_at < new.request.first_at
 
 
 def _key(connection: Connection) -> Key:

@@ -26,6 +26,7 @@ _LOOK_EVERY = 1_000_000_000
 _LARGE_BODY = 1 << 14
 _PEER_WAIT = 200_000_000
 """Nanoseconds a finished transaction waits for its other end, whose call may return, and be reported, later."""
+_UNKNOWN_HOST = str(Endpoint())
 _TABLE_LIMIT = 65_536
 """As many connections as the kernel's own table; the oldest goes first."""
 
@@ -207,11 +208,19 @@ class ConnectionTable:
         return conversation
 
     def _found_socket(self, key: Key, conversation: Conversation, sk: int, ends: tuple[Endpoint, Endpoint]) -> None:
+        connection = conversation.connection
+        unplaced = self._peers.take_unplaced(connection)
         self._leave_socket(key, conversation)
-        self._peers.closed(conversation.connection)
+        self._peers.closed(connection)
         conversation.sk = sk
-        conversation.connection.local, conversation.connection.remote = ends
+        connection.local, connection.remote = ends
         self._by_socket.setdefault(sk, set()).add(key)
+        for transaction in unplaced:
+            if transaction.host == _UNKNOWN_HOST:
+                transaction.host = missing_host(transaction)
+            self._peers.opened(transaction)
+        if conversation.known_role:
+            self.sink.connection_changed(connection)
 
     def _closed(self, keys: Iterable[Key], now: int) -> None:
         for key in keys:
@@ -223,6 +232,7 @@ class ConnectionTable:
 
     def _end(self, key: Key, conversation: Conversation, at: int, reason: str = "") -> None:
         connection = conversation.connection
+        self._peers.take_unplaced(connection)  # its socket will not be found any more
         if not reason:
             connection.closed_at = connection.closed_at or at
             conversation.eof(IN, at)
