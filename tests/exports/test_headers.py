@@ -12,7 +12,7 @@ START = b"GET / HTTP/1.1\r\n"
 
 
 def read(block: bytes) -> dict[str, str]:
-    return header_map(Message(START + block + b"\r\n"))
+    return dict(header_map(Message(START + block + b"\r\n")))
 
 
 @pytest.mark.parametrize(

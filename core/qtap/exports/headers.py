@@ -1,12 +1,14 @@
 """Header lines to the map of spec qtap.md 4.1: canonical names, one string a name.
 
 The map is for programs that read JSON; captures and the screen keep the lines themselves. The lines of one host's traffic
-repeat, so each line's name and value are remembered: 22 lines take 2.6 us instead of 5.8 us.
+repeat, so each line's name and value are remembered: 22 lines take 2.6 us instead of 5.8 us; and so are whole blocks of them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import cast
 
 from qtap.model.message import Message, split_fields
@@ -18,18 +20,26 @@ _MAX_NAMES = 4096
 _MAX_NAME = 64
 _MAX_LINES = 2048
 _MAX_LINE = 256
+_MAX_BLOCKS = 512
+_MAX_BLOCK = 1024
 _names: dict[str, str] = {}
 _lines: dict[bytes, tuple[str, str]] = {}
 
 
-def header_map(message: Message) -> dict[str, str]:
+def header_map(message: Message) -> Mapping[str, str]:
     """Give the header fields of `message`: repeated ones joined by `, `, `Set-Cookie` by a newline."""
-    lines = message.head.split(b"\r\n")
-    if lines[0] and lines[-2:] == [b"", b""]:
-        fields = _plain_map(lines[1:-2])
-        if fields is not None:
-            return fields
-    return field_map(message.head.lstrip(b"\r\n").partition(b"\n")[2])
+    head = message.head
+    block = head[head.find(b"\n") + 1 :] if head[:1] not in b"\r\n" else head.lstrip(b"\r\n").partition(b"\n")[2]
+    return _read_block(block) if len(block) > _MAX_BLOCK else _known_block(block)
+
+
+def _read_block(block: bytes) -> Mapping[str, str]:
+    lines = block.split(b"\r\n")
+    fields = _plain_map(lines[:-2]) if lines[-2:] == [b"", b""] else None
+    return field_map(block) if fields is None else fields
+
+
+_known_block = lru_cache(maxsize=_MAX_BLOCKS)(_read_block)
 
 
 def field_map(block: bytes) -> dict[str, str]:

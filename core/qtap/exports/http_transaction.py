@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
@@ -58,7 +59,7 @@ class Request(msgspec.Struct, omit_defaults=True, gc=False):
     protocol: str = ""
     user_agent: str = ""
     content_type: str = ""
-    headers: dict[str, str] | None = None
+    headers: Mapping[str, str] | None = None
     body: bytes | bytearray | None = None
     """After transfer decoding, before content decoding."""
     body_truncated: int = 0
@@ -71,7 +72,7 @@ class Response(msgspec.Struct, omit_defaults=True, gc=False):
 
     status: int
     content_type: str = ""
-    headers: dict[str, str] | None = None
+    headers: Mapping[str, str] | None = None
     body: bytes | bytearray | None = None
     body_truncated: int = 0
     trailers: dict[str, str] | None = None
@@ -124,7 +125,7 @@ def to_json(transaction: Transaction) -> str:
     return msgspec.json.format(encode(describe(transaction)), indent=2).decode()
 
 
-def _add_content(part: Request | Response, message: Message, headers: dict[str, str], *, bodies: bool) -> None:
+def _add_content(part: Request | Response, message: Message, headers: Mapping[str, str], *, bodies: bool) -> None:
     part.headers = headers
     if message.trailers:
         part.trailers = field_map(message.trailers)

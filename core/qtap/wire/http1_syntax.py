@@ -47,7 +47,7 @@ _KNOWN_BEGINNINGS = frozenset(name[:size] for name in _KNOWN for size in range(1
 
 
 _REMEMBERED = 1024
-"""Bytes of a head that is worth remembering, and how many are: clients repeat theirs, and an answer's changes once a second."""
+"""Bytes of a head that is worth remembering, and how many are: clients repeat theirs, at least the lines after the first."""
 
 
 class RequestHead(NamedTuple):
@@ -57,7 +57,7 @@ class RequestHead(NamedTuple):
     target: str
     version: bytes
     host: str
-    """As `host_of` gives it."""
+    """As `host_of` gives it, else the Host field; empty when there is neither."""
     framing: int
     """As `framing` gives it."""
 
@@ -154,9 +154,9 @@ def may_begin_known_request(data: bytes | bytearray) -> bool:
 
 
 def framing(lowered: bytes) -> int:
-    """Give the body's length in bytes from a head in lower case, or CHUNKED, UNTIL_CLOSE, NO_FRAMING (RFC 9112 section 6.3).
+    """Give the body's length in bytes, or CHUNKED, UNTIL_CLOSE, NO_FRAMING, from header lines in lower case, an LF before each.
 
-    `chunked` last beats Content-Length; any other coding yields to it, because servers that send both mean the length.
+    RFC 9112 section 6.3. `chunked` last beats Content-Length; any other coding yields to it, because servers that send both mean the length.
     """
     coding = _last_coding(lowered) if lowered.find(b"\ntransfer-encoding") >= 0 else b""
     if coding == b"chunked":
@@ -180,27 +180,26 @@ def _last_coding(lowered: bytes) -> bytes:
     return named[-1] if named else b""
 
 
-def host_of(head: bytes, lowered: bytes, method: str, target: str) -> str:
-    """Give the authority that a request names: its target's (RFC 9112 section 3.2), else its Host field's, else empty."""
+def host_of(method: str, target: str) -> str:
+    """Give the authority that a request's target names (RFC 9112 section 3.2); empty when it names none."""
     if method == "CONNECT":
         return target
-    if not target.startswith("/"):
-        scheme, found, rest = target.partition("://")
-        if found and "/" not in scheme:
-            return re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
-    at = lowered.find(b"\nhost:")
-    if at >= 0:
-        return head[at + 6 : head.find(b"\n", at + 6)].strip().decode("latin-1")
-    match = _host.search(lowered)
-    return head[match.start(1) : match.end(1)].strip().decode("latin-1") if match else ""
+    scheme, found, rest = target.partition("://")
+    if target.startswith("/") or not found or "/" in scheme:
+        return ""
+    return re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
 
 
 def _read_request(head: bytes, *, ordinary: bool = False) -> RequestHead | None:
     line = request_line(head, ordinary=ordinary)
     if line is None:
         return None
-    lowered = head.lower()
-    return RequestHead(*line, host_of(head, lowered, line[0], line[1]), framing(lowered))
+    method, target, version = line
+    block = head[head.find(b"\n") :]
+    length, host = _read_fields(block) if len(head) > _REMEMBERED else _known_fields(block)
+    if target[:1] != "/" or method == "CONNECT":
+        host = host_of(method, target) or host
+    return RequestHead(method, target, version, host, length)
 
 
 def _read_response(head: bytes) -> tuple[int, int]:
@@ -208,5 +207,19 @@ def _read_response(head: bytes) -> tuple[int, int]:
     return status, framing(head.lower()) if status >= 0 else NO_FRAMING
 
 
+def _read_fields(block: bytes) -> tuple[int, str]:
+    lowered = block.lower()
+    return framing(lowered), _host_field(block, lowered)
+
+
+def _host_field(block: bytes, lowered: bytes) -> str:
+    at = lowered.find(b"\nhost:")
+    if at >= 0:
+        return block[at + 6 : block.find(b"\n", at + 6)].strip().decode("latin-1")
+    match = _host.search(lowered)
+    return block[match.start(1) : match.end(1)].strip().decode("latin-1") if match else ""
+
+
 _known_request = lru_cache(maxsize=_REMEMBERED)(_read_request)
 _known_response = lru_cache(maxsize=_REMEMBERED)(_read_response)
+_known_fields = lru_cache(maxsize=_REMEMBERED)(_read_fields)
