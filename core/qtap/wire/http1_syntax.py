@@ -156,7 +156,8 @@ def may_begin_known_request(data: bytes | bytearray) -> bool:
 def framing(lowered: bytes) -> int:
     """Give the body's length in bytes, or CHUNKED, UNTIL_CLOSE, NO_FRAMING, from header lines in lower case, an LF before each.
 
-    RFC 9112 section 6.3. `chunked` last beats Content-Length; any other coding yields to it, because servers that send both mean the length.
+    RFC 9112 section 6.3. `chunked` last beats Content-Length; any other coding yields to it, because servers that send both
+    mean the length.
     """
     coding = _last_coding(lowered) if lowered.find(b"\ntransfer-encoding") >= 0 else b""
     if coding == b"chunked":
