@@ -68,10 +68,15 @@ def _type(transaction: Transaction, _now: int) -> Span:
     found = _CONTENT_TYPE.search(transaction.response.head[:_HEAD_SEEN])
     if not found:
         return "dim", ""
-    kind = from_bytes(found[1]).strip()
+    return "dim", _kind(found[1])
+
+
+@lru_cache(maxsize=1024)
+def _kind(media_type: bytes) -> str:
+    kind = from_bytes(media_type).strip()
     for noise in ("application/", "text/", "image/", "x-", "vnd."):
         kind = kind.removeprefix(noise)
-    return "dim", kind
+    return kind
 
 
 def _process(cells: int) -> Callable[[Transaction, int], Span]:

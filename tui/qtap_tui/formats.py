@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 _UNITS = "kMGTP"
 _THOUSAND = 1000
@@ -75,7 +76,12 @@ def _local(at: int) -> time.struct_time:
 
 def clock(at: int) -> str:
     """Write a time (nanoseconds since the epoch) as `HH:MM:SS` of this host's zone."""
-    return time.strftime("%H:%M:%S", _local(at)) if at else "--:--:--"
+    return _clock(at // 1_000_000_000, time.tzname) if at else "--:--:--"
+
+
+@lru_cache(maxsize=256)
+def _clock(second: int, _zone: tuple[str, str]) -> str:
+    return time.strftime("%H:%M:%S", _local(second * 1_000_000_000))
 
 
 def clock_ms(at: int) -> str:

@@ -6,10 +6,12 @@ every role that matters is also told by a sign or a word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
+from textual.filter import LineFilter
 
 FALLBACKS = {
     "dim": "",
@@ -45,16 +47,24 @@ _DIM_SHARE = 0.42
 class Palette:
     """Styles by role, on each of three grounds: `background`, `bar` (status line, headings) and `cursor`."""
 
-    def __init__(self, variables: Mapping[str, str], *, ansi: bool) -> None:
+    def __init__(self, variables: Mapping[str, str], filters: Sequence[LineFilter] = (), *, ansi: bool) -> None:
         self._variables = variables
+        self._filters = filters
+        """What Textual would do to each line that is painted: take colours off, make them true colour. Here once a style."""
         self._ansi = ansi
         self._grounds: dict[str, dict[str, Style]] = {}
 
     def on(self, ground: str) -> dict[str, Style]:
         """Give the styles on one ground."""
         if ground not in self._grounds:
-            self._grounds[ground] = {role: self._style(role, ground) for role in ROLES}
+            self._grounds[ground] = {role: self._filtered(self._style(role, ground)) for role in ROLES}
         return self._grounds[ground]
+
+    def _filtered(self, style: Style) -> Style:
+        segments = [Segment("x", style)]
+        for line_filter in self._filters:
+            segments = line_filter.apply(segments, self._colour("background"))
+        return segments[0].style or style
 
     def _style(self, role: str, ground: str) -> Style:
         bold = role in _BOLD or None

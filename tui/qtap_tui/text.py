@@ -29,9 +29,13 @@ _MAY_BE_WIDE = re.compile(
 )
 
 
+_HARMLESS = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02af\u2026\u2190-\u21ff\u2500-\u25ff\u2713\u2717]*")
+"""Printable ASCII, Latin letters, and the signs that this program itself writes: nothing that `clean` would replace."""
+
+
 def clean(text: str) -> str:
     """Give `text` with every character that a terminal could obey, hide or reorder by replaced by one that is seen."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable() and (text.isascii() or _HARMLESS.fullmatch(text)):
         return text
     out: list[str] = []
     marks = _MAX_MARKS  # a mark at the beginning would join whatever is painted before it
@@ -57,10 +61,15 @@ def _shown(character: str) -> tuple[str, bool]:
     return character, get_character_cell_size(character) == 0
 
 
+def cells(text: str) -> int:
+    """Give the width of clean text."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Give `text` cleaned, in exactly `width` cells: padded, or cut with an ellipsis. Costs nothing for what is cut off."""
     text = clean(text[: width * (_MAX_MARKS + 1) + 3])
-    size = cell_len(text)
+    size = cells(text)
     if size > width:
         return set_cell_size(text, width - 1) + "…" if width else ""
     padding = " " * (width - size)

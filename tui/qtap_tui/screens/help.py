@@ -45,7 +45,6 @@ class HelpScreen(Screen[None]):
     """Shows the keys until one of `?`, `q` or escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,escape", "dismiss", "Back", priority=True)]
-    DEFAULT_CSS = "HelpScreen DocumentView { padding: 0 1; }"
 
     def __init__(self, keymap: Mapping[str, str]) -> None:
         super().__init__()

@@ -35,7 +35,7 @@ class Bar(Painted):
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002 - there is one line
         """Paint the line."""
-        return self.paint(self._spans, self.size.width, "bar")
+        return self.paint(self._spans, self._cells.width, "bar")
 
 
 class ListHeading(Bar):
@@ -43,7 +43,7 @@ class ListHeading(Bar):
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002 - there is one line
         """Paint the titles; the cells left and right of them are the cursor's and the scroll bar's."""
-        width = self.size.width
+        width = self._cells.width
         return self.paint([("text", " "), *columns.heading(width - 2)], width, "bar")
 
 
@@ -69,7 +69,7 @@ class TabBar(Bar):
             (styles["tab"] if index == self.current else styles["label"], f" {name} ", name)
             for index, name in enumerate(self._names)
         ]
-        return self.paint_clickable(tabs, self.size.width)
+        return self.paint_clickable(tabs, self._cells.width)
 
     def on_click(self, event: events.Click) -> None:
         """Choose the tab under the mouse."""
@@ -103,7 +103,7 @@ class KeyFooter(Bar):
                 (styles["key"], key_name(binding.key), binding.key),
                 (styles["dim"], f" {action.title}  ", binding.key),
             ]
-        return self.paint_clickable(parts, self.size.width)
+        return self.paint_clickable(parts, self._cells.width)
 
     def on_click(self, event: events.Click) -> None:
         """Do what the key under the mouse does."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
+from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -17,13 +18,16 @@ from qtap_tui.actions import bindings
 from qtap_tui.details.body import as_bytes, body
 from qtap_tui.details.headers import headers
 from qtap_tui.details.overview import overview
-from qtap_tui.document import Document, SpanDocument
+from qtap_tui.document import Document, Span, SpanDocument
 from qtap_tui.widgets.bars import TabBar
 from qtap_tui.widgets.lines import Lines
 
 TABS = ("Overview", "Headers", "Request", "Response", "Bytes")
 _REST = 10
 """A growing body is shown again after ten times as long as that took, so that keys always come first."""
+
+
+_MARGIN: Span = ("text", " ")
 
 
 class DocumentView(Lines):
@@ -42,14 +46,14 @@ class DocumentView(Lines):
     def show(self, document: Document, *, keep_place: bool) -> None:
         """Show `document`, from its beginning or from where the last one stands."""
         self._document = document
-        self._count = document.reflow(self.size.width - 1)
+        self._count = document.reflow(self.size.width - 2)
         self.top = min(self.top, self.last_top) if keep_place else 0
         self.refresh()
 
-    def line(self, y: int, width: int) -> Strip:
+    def line(self, y: int, width: int, edge: Segment) -> Strip:
         """Paint one row."""
         row = self.top + y
-        return self.paint(self._document.row(row) if row < self._count else (), width)
+        return self.paint((_MARGIN, *self._document.row(row)) if row < self._count else (), width, edge=edge)
 
     def on_resize(self) -> None:
         """Wrap at the new width."""
@@ -60,10 +64,7 @@ class Detail(Vertical):
     """Shows one transaction."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("detail")
-    DEFAULT_CSS = """
-    Detail { height: 1fr; }
-    Detail DocumentView { padding: 0 0 0 1; }
-    """
+    DEFAULT_CSS = "Detail { height: 1fr; }"
 
     class Step(Message):
         """The user wants the next or the previous transaction of the list."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.segment import Segment
 from textual import events
 from textual.binding import BindingType
+from textual.geometry import Region
 from textual.strip import Strip
 
 from qtap_tui.actions import bindings
@@ -29,14 +31,16 @@ class Lines(Painted, can_focus=True):
         super().__init__(id=id)
         self.top = 0
         self._dragging = False
+        self._thumb = range(0)
+        self._edges = (Segment(""), Segment(""))
 
     @property
     def line_count(self) -> int:
         """How many lines there are."""
         raise NotImplementedError
 
-    def line(self, y: int, width: int) -> Strip:
-        """Paint what is `y` lines below `top`, `width` cells wide."""
+    def line(self, y: int, width: int, edge: Segment) -> Strip:
+        """Paint what is `y` lines below `top`, `width` cells wide, and `edge` behind it: its cell of the scroll bar."""
         raise NotImplementedError
 
     @property
@@ -65,11 +69,16 @@ class Lines(Painted, can_focus=True):
         at = round(min(self.top, self.last_top) / self.last_top * (height - size))
         return range(at, at + size)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Look once where the scroll bar's thumb is, then give the lines."""
+        styles = self.palette.on("background")
+        self._thumb = self.thumb()
+        self._edges = (Segment(" ", styles["text"]), Segment("┃", styles["dim"]))
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Paint one line and its cell of the scroll bar."""
-        width = self.size.width - 1
-        bar = ("dim", "┃") if y in self.thumb() else ("text", " ")
-        return Strip.join([self.line(y, width), self.paint([bar], 1)])
+        return self.line(y, self._cells.width - 1, self._edges[y in self._thumb])
 
     def action_move(self, lines: int) -> None:
         """Move by lines."""

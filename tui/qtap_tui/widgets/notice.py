@@ -42,7 +42,7 @@ class Notice(Painted):
 
     def render_line(self, y: int) -> Strip:
         """Paint one line of the sentence."""
-        width = self.size.width
+        width = self._cells.width
         rows = self._document.reflow(width - 2 * _MARGIN)
         spans = self._document.row(y) if y < rows else ()
         return self.paint([("text", " " * _MARGIN), *spans], width, "bar")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from rich.segment import Segment
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region
@@ -105,16 +106,16 @@ class TransactionList(Lines):
         self._leave_tail()
         self.post_message(self.Moved())
 
-    def line(self, y: int, width: int) -> Strip:
+    def line(self, y: int, width: int, edge: Segment) -> Strip:
         """Paint one row."""
         if y >= len(self._shown):
-            return self._paint_empty(y, width)
+            return self._paint_empty(y, width, edge)
         key = (*self._shown[y], width)
         strip = self._strips.get(key)
         if strip is None:
-            if len(self._strips) > 4 * self.height:
+            if len(self._strips) > 4 * self._cells.height:
                 self._strips.clear()
-            strip = self._strips[key] = self._paint_row(y, width)
+            strip = self._strips[key] = self._paint_row(y, width, edge)
         return strip
 
     def scroll_lines(self, top: int) -> None:
@@ -193,19 +194,19 @@ class TransactionList(Lines):
         elif regions:
             self.refresh(*regions)
 
-    def _paint_row(self, y: int, width: int) -> Strip:
+    def _paint_row(self, y: int, width: int, edge: Segment) -> Strip:
         number, under_cursor, *_ = self._shown[y]
         assert isinstance(number, int)
         transaction = self.view.log.get(number)
         ground = "cursor" if under_cursor else "background"
         if transaction is None:
-            return self.paint([("dim", "  no longer in memory")], width, ground)
+            return self.paint([("dim", "  no longer in memory")], width, ground, edge)
         cells = columns.row(transaction, width - 1, self._now())
-        return self.paint([_CURSOR if under_cursor else _NO_CURSOR, *cells], width, ground)
+        return self.paint([_CURSOR if under_cursor else _NO_CURSOR, *cells], width, ground, edge)
 
-    def _paint_empty(self, y: int, width: int) -> Strip:
+    def _paint_empty(self, y: int, width: int, edge: Segment) -> Strip:
         text = self._empty_text if y == 1 and not self._shown else ""
-        return self.paint([("dim", f"  {text}")], width)
+        return self.paint([("dim", f"  {text}")], width, edge=edge)
 
 
 def _looks(transaction: Transaction, now: int) -> Shown:
