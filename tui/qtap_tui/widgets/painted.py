@@ -86,7 +86,9 @@ class Painted(Widget):
             shown = clean(text)
             used += cells(shown)
             texts.append(shown)
-        segments.append(Segment("".join(texts) + " " * (width - used), styles["text"]))
+        texts.append(" " * (width - used))
+        if any(texts):
+            segments.append(Segment("".join(texts), styles["text"]))
         if used > width:
             segments = list(Strip(segments, used).crop(0, width))
         if edge is not None:
