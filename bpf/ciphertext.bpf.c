@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * System calls on a socket whose TLS handle is sought. Only a call's first bytes are looked at: records begin where calls do.
+ * System calls on a TLS socket that has not shown its hellos yet, or whose handle is sought. Only a call's first bytes are looked at: records begin where calls do.
  */
 int on_ciphertext(struct bpf_raw_tracepoint_args *ctx) {
     struct saved regs;
@@ -16,7 +16,14 @@ int on_ciphertext(struct bpf_raw_tracepoint_args *ctx) {
         bpf_probe_read_user(&first[0], 8, (void *)(regs.si + 16)); /* struct msghdr: msg_iov */
     if (shape == SHAPE_MESSAGE || shape == SHAPE_IOV)
         bpf_probe_read_user(first, sizeof first, (void *)first[0]);
-    if (shape <= SHAPE_MESSAGE)
-        wire_passed(sk, state, &head, bpf_get_current_pid_tgid() >> 32, op & 1, first[0], first[1] < n ? first[1] : n);
+    if (shape > SHAPE_MESSAGE)
+        return 0;
+    if (first[1] < n)
+        n = first[1];
+    u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    if (awaits_hello(state))
+        take_hello(sk, state, &head, op & 1, first[0], n);
+    if (state->kind >= KIND_TLS && is_sought(state, tgid, op & 1))
+        wire_passed(sk, state, &head, tgid, op & 1, first[0], n);
     return 0;
 }

@@ -199,6 +199,24 @@ static __always_inline u8 kind_of(u64 base, u64 n, struct stream *stream, u8 fro
     return KIND_UNKNOWN;
 }
 
+/* Whether one more of this kind may be told of in this second. Races let a few more pass, which does no harm. */
+static __always_inline int within_budget(u32 which, u64 limit) {
+    struct budget *budget = budgets.lookup(&which);
+    u64 second = bpf_ktime_get_ns() >> 30;
+    if (!budget)
+        return 0;
+    if (budget->second != second) {
+        budget->second = second;
+        budget->used = 0;
+    }
+    if (budget->used >= limit) {
+        count(COUNT_UNTOLD, 1);
+        return 0;
+    }
+    __sync_fetch_and_add(&budget->used, 1);
+    return 1;
+}
+
 static __always_inline const struct config *settings(void) {
     u32 zero = 0;
     return config.lookup(&zero);

@@ -13,7 +13,16 @@ struct saved {
     u64 r10, r9, r8, ax, cx, dx, si, di, nr, ip, cs, flags, sp;
 };
 
-enum record_type { REC_DATA = 1, REC_CLOSE = 2, REC_EXEC = 3, REC_EXIT = 4, REC_LIBRARY = 5, REC_FORK = 6 };
+enum record_type {
+    REC_DATA = 1,
+    REC_CLOSE = 2,
+    REC_EXEC = 3,
+    REC_EXIT = 4,
+    REC_LIBRARY = 5,
+    REC_FORK = 6,
+    REC_HELLO = 7, /* a TLS connection; the data is of the first TLS record of this direction */
+    REC_OTHER = 8, /* a connection that is neither HTTP nor TLS */
+};
 enum direction { OUT = 0, IN = 1 };
 enum layer { LAYER_SOCKET = 0, LAYER_OPENSSL = 1 };
 enum capture_level { LEVEL_SUMMARY = 0, LEVEL_HEADERS = 1, LEVEL_FULL = 2 };
@@ -23,6 +32,8 @@ enum capture_level { LEVEL_SUMMARY = 0, LEVEL_HEADERS = 1, LEVEL_FULL = 2 };
 #define FLAG_SKIPPED 4     /* likewise, but by design: the level asks for no bodies */
 #define FLAG_ENDS_CHUNKED 8 /* the skipped call ended with "0\r\n\r\n" */
 #define FLAG_EOF 16        /* the process read the end of the stream */
+#define FLAG_SERVER 32     /* REC_HELLO, REC_OTHER: the connection was accepted while we watched */
+#define FLAG_CLIENT 64     /* likewise: this end made it */
 
 struct record {
     u64 ts;     /* CLOCK_MONOTONIC, nanoseconds */
@@ -48,7 +59,12 @@ struct record {
     u8 data[];
 };
 
-/* REC_CLOSE: of a TLS handle of `tgid` when `handle` is not 0, else of a socket. */
+/* REC_CLOSE: of a TLS handle of `tgid` when `handle` is not 0, else of a socket, with this as its data. */
+struct totals {
+    u64 sent;     /* bytes, without those sent again */
+    u64 received;
+    u64 read;     /* of those, what the process took out of the socket */
+};
 /* REC_LIBRARY: `pos` is the file's inode number, `handle` its superblock's address. */
 /* REC_FORK: `tgid` is the child, `pos` the parent, about whom user space may not have decided yet. */
 

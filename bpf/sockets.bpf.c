@@ -51,6 +51,9 @@ static __always_inline struct socket_state *socket_state(u64 sk, const struct so
     u64 address = HEAD_ADDRESS(head);
     u32 ports = HEAD_PORTS(head);
     struct socket_state *state = sockets.lookup(&sk);
+    /* A closed socket has given its port back, and may still be read from. */
+    if (state && !(ports >> 16))
+        ports |= state->ports & 0xffff0000;
     if (state && (state->address == address || HEAD_FAMILY(head) != AF_INET) && state->ports == ports)
         return state;
     u16 family = HEAD_FAMILY(head);
@@ -107,19 +110,6 @@ static __always_inline u64 messages_total(u64 message, u64 count) {
     return total;
 }
 
-static __always_inline void fill_socket_header(struct record *h, u64 sk, const struct socket_state *state,
-                                               const struct sock_head *head, struct stream *stream) {
-    h->ts = bpf_ktime_get_ns();
-    h->sk = sk;
-    h->pos = stream->pos;
-    h->opened = state->opened;
-    h->tgid = bpf_get_current_pid_tgid() >> 32;
-    h->seq = stream->seq++;
-    h->type = REC_DATA;
-    h->flags = state->from_start ? FLAG_FROM_START : 0;
-    put_address(h, head, sk);
-}
-
 /* Passes the bytes on, now that the first buffer is in call->walk; the record's header has dir, level and total. */
 static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struct long_call *call, struct socket_state *state,
                                       const struct sock_head *head, int is_long) {
@@ -128,6 +118,8 @@ static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struc
     u64 pid_tgid = bpf_get_current_pid_tgid();
     if (state->kind == KIND_UNKNOWN) {
         state->kind = kind_of(w->base, w->left, stream, state->from_start, 1);
+        if (state->kind == KIND_OTHER)
+            tell_other(&call->header, call->state_key, state, head);
         if (state->kind == KIND_TLS)
             socket_tails.call(ctx, TAIL_CIPHERTEXT);
         if (state->kind != KIND_HTTP)
@@ -153,6 +145,28 @@ static __always_inline void pass_bare(struct long_call *call, struct socket_stat
     emit_bare(&call->header, call->header.total);
 }
 
+/*
+ * A system call inside a TLS call tells which socket that uses. Mostly it carries data, but a handle that was just made shakes
+ * hands first.
+ */
+static __always_inline void look_for_handshake(struct bpf_raw_tracepoint_args *ctx, struct calls *calls, struct call *at,
+                                               const struct saved *regs) {
+    if (at->sk && !at->hello)
+        return;
+    u64 sk = socket_of(regs->di);
+    if (at->sk && at->sk != sk)
+        return;
+    at->sk = sk;
+    if (sk == calls->settled)
+        return;
+    struct socket_state *state = sk ? sockets.lookup(&sk) : 0;
+    at->hello = state && awaits_hello(state);
+    if (!at->hello)
+        calls->settled = sk;
+    else if (!(receive_flags(regs) & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC)))
+        socket_tails.call(ctx, TAIL_CIPHERTEXT);
+}
+
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     s64 ret = ctx->args[1];
     if (ret < 0)
@@ -175,10 +189,12 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
         /* Ciphertext of a TLS call in progress: only tells which socket that call uses. A handshake is looked at below too. */
         struct call *at = &calls->level[(calls->depth - 1) & 1];
         if (regs.sp < at->stack) {
+            if (at->layer != LAYER_SOCKET) {
+                look_for_handshake(ctx, calls, at, &regs);
+                return 0;
+            }
             if (!at->sk)
                 at->sk = socket_of(regs.di);
-            if (at->layer != LAYER_SOCKET)
-                return 0;
         }
     }
     u64 sk = socket_of(regs.di);
@@ -188,7 +204,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     if (read_sock_head(&head, sk))
         return 0;
     struct socket_state *state = socket_state(sk, &head);
-    if (!state || (state->kind >= KIND_TLS && !is_sought(state, pid_tgid >> 32, op & 1)))
+    if (!state || (state->kind >= KIND_TLS && !awaits_hello(state) && !is_sought(state, pid_tgid >> 32, op & 1)))
         return 0;
     u32 shape = op >> 1;
     struct long_call call = {.state_key = sk};
@@ -272,9 +288,12 @@ int head_socket(struct bpf_raw_tracepoint_args *ctx) {
 }
 
 #define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
 #define TCP_CLOSE 7
+#define SOCK_DEAD 0 /* bits of skc_flags (enum sock_flags): no process has it any more */
+#define SOCK_DONE 1 /* the other end's FIN came */
 
-static __always_inline void on_established(u64 sk) {
+static __always_inline void on_established(u64 sk, int before) {
     struct sock_head head;
     if (read_sock_head(&head, sk))
         return;
@@ -282,18 +301,41 @@ static __always_inline void on_established(u64 sk) {
         .address = HEAD_ADDRESS(&head),
         .ports = HEAD_PORTS(&head),
         .from_start = 1,
+        .facts = before == TCP_SYN_SENT ? FLAG_CLIENT : FLAG_SERVER,
         .opened = bpf_ktime_get_ns(),
     };
     sockets.update(&sk, &fresh);
 }
 
-static __always_inline void on_closed(u64 sk, const struct socket_state *state) {
+/* RFC 4898's counters, less what the kernel counts beside data: segments sent again, and the FIN. */
+static __always_inline void read_totals(struct totals *totals, u64 sk, u64 flags) {
+    u32 next = 0, copied = 0;
+    bpf_probe_read_kernel(&next, sizeof next, (void *)(sk + OFF_TCP_RCV_NXT));
+    bpf_probe_read_kernel(&copied, sizeof copied, (void *)(sk + OFF_TCP_COPIED_SEQ));
+    u64 received = read_u64(sk + OFF_TCP_BYTES_RECEIVED), fin = flags >> SOCK_DONE & 1, unread = next - copied;
+    totals->sent = read_u64(sk + OFF_TCP_BYTES_SENT) - read_u64(sk + OFF_TCP_BYTES_RETRANS);
+    totals->received = received - fin;
+    totals->read = received - (unread > fin ? unread : fin);
+}
+
+static __always_inline void on_closed(u64 sk, const struct socket_state *state, u64 flags) {
     struct sock_head head;
-    struct record h = {.type = REC_CLOSE, .ts = bpf_ktime_get_ns(), .sk = sk, .opened = state->opened};
     if (read_sock_head(&head, sk))
         return;
-    put_address(&h, &head, sk);
-    emit_bare(&h, 0);
+    struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + sizeof(struct totals), 0);
+    if (!rec) {
+        lose(0);
+        return;
+    }
+    __builtin_memset(rec, 0, sizeof *rec);
+    rec->type = REC_CLOSE;
+    rec->ts = bpf_ktime_get_ns();
+    rec->sk = sk;
+    rec->opened = state->opened;
+    rec->len = sizeof(struct totals);
+    put_address(rec, &head, sk);
+    read_totals((struct totals *)rec->data, sk, flags);
+    submit(rec);
 }
 
 /* inet_sock_set_state(sk, old state, new state) */
@@ -301,13 +343,17 @@ int on_tcp_state(struct bpf_raw_tracepoint_args *ctx) {
     u64 sk = ctx->args[0];
     int state = (int)ctx->args[2];
     if (state == TCP_ESTABLISHED) {
-        on_established(sk);
+        on_established(sk, (int)ctx->args[1]);
     } else if (state == TCP_CLOSE) {
         struct socket_state *known = sockets.lookup(&sk);
         if (!known)
             return 0;
-        if (known->kind != KIND_UNKNOWN && known->kind != KIND_OTHER)
-            on_closed(sk, known);
+        u64 flags = read_u64(sk + OFF_SKC_FLAGS);
+        if (known->facts & FACT_TOLD || (known->kind != KIND_UNKNOWN && known->kind != KIND_OTHER))
+            on_closed(sk, known, flags);
+        /* Whoever still has it may read what came before the end. */
+        if (flags & 1 << SOCK_DEAD)
+            sockets.delete(&sk);
     }
     return 0;
 }

@@ -33,7 +33,7 @@ BPF_TABLE("lru_hash", u64, u32, verdicts, 4096);
 struct stream {
     u64 pos;
     u32 seq;
-    u16 in_head; /* a head began and its end was not seen: the next call continues it */
+    u16 in_head; /* a head began and its end was not seen: the next call continues it; TLS: bytes of a hello still to come */
     u16 looks;
 };
 
@@ -43,11 +43,24 @@ struct socket_state {
     u8 kind;
     u8 from_start;
     u8 is_bound; /* a TLS handle is known to use it */
-    u8 pad;
+    u8 facts;    /* FACT_*, FLAG_SERVER, FLAG_CLIENT */
     u64 opened;
     struct stream streams[2];
 };
 BPF_TABLE("lru_hash", u64, struct socket_state, sockets, 65536);
+#define FACT_HELLO 1       /* TLS: the first record of direction 0 began; of direction 1: twice that */
+#define FACT_HELLO_OVER 4  /* and no more of it is wanted; likewise */
+#define FACT_HELLOS_OVER 12
+#define FACT_TOLD 16       /* user space has heard of it, and is to hear of its end */
+
+/* How many connections that carry no HTTP user space is told of in a second: the rest is only counted. */
+#define OTHERS_A_SECOND 1000
+#define HELLOS_A_SECOND 4000
+struct budget {
+    u64 second;
+    u64 used;
+};
+BPF_ARRAY(budgets, struct budget, 2);
 
 struct handle_key {
     u64 handle;
@@ -71,12 +84,14 @@ struct call {
     u64 result; /* where the library writes the byte count; 0: the return value is the count */
     u64 stack;  /* tells a call that never returned (longjmp, thread exit) from one that nests */
     u64 sk;     /* socket of a system call made inside */
-    u64 layer;  /* enum layer; LAYER_SOCKET: a handshake or a look ahead, which passes no plaintext */
+    u32 layer;  /* enum layer; LAYER_SOCKET: a handshake or a look ahead, which passes no plaintext */
+    u32 hello;  /* 1: it may be shaking hands */
     u64 bio;    /* where a read of ciphertext from memory, in progress, puts it */
 };
 struct calls {
     u32 depth;
     u32 pad;
+    u64 settled; /* the last socket found to have no handshake going on */
     struct call level[2];
 };
 BPF_HASH(thread_calls, u64, struct calls, 32768);
@@ -103,7 +118,7 @@ struct seen_key {
 BPF_TABLE("lru_hash", struct seen_key, u32, seen_libraries, 4096);
 
 /* Counters, summed over CPUs by the loader; names in core/qtap/capture/records.py. */
-enum counter { COUNT_RING_FULL = 0, COUNT_BYTES_LOST, COUNT_UNREADABLE, COUNT_NO_SLOT, COUNTERS };
+enum counter { COUNT_RING_FULL = 0, COUNT_BYTES_LOST, COUNT_UNREADABLE, COUNT_NO_SLOT, COUNT_UNTOLD, COUNTERS };
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 
 static __always_inline void count(u32 which, u64 n) {

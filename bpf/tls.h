@@ -31,6 +31,7 @@ static __always_inline int enter_call(struct pt_regs *ctx, u8 layer, u64 handle,
     call->sk = 0;
     call->bio = 0;
     call->layer = layer;
+    call->hello = 0;
     calls->depth = depth + 1;
     return 0;
 }
@@ -87,13 +88,19 @@ static __always_inline int pass_plaintext(struct pt_regs *ctx, const struct hand
     if (!state || !c || state->kind >= KIND_OTHER)
         return 0;
     struct stream *stream = &state->streams[dir];
-    if (state->kind == KIND_UNKNOWN)
-        state->kind = kind_of(base, n, stream, state->from_start, 0);
-    if (state->kind != KIND_HTTP)
-        return 0;
     state->layer = layer;
     struct long_call call = {};
     call.header.dir = dir;
+    if (state->kind == KIND_UNKNOWN) {
+        state->kind = kind_of(base, n, stream, state->from_start, 0);
+        if (state->kind == KIND_OTHER && state->sk && within_budget(0, OTHERS_A_SECOND)) {
+            fill_handle_header(&call.header, key->handle, state, stream, n);
+            call.header.type = REC_OTHER;
+            emit_bare(&call.header, 0);
+        }
+    }
+    if (state->kind != KIND_HTTP)
+        return 0;
     call.header.level = c->level;
     fill_handle_header(&call.header, key->handle, state, stream, n);
     stream->pos += n;

@@ -83,6 +83,15 @@ connections = st.builds(
     sni=_texts,
     opened_at=_numbers,
     closed_at=_numbers,
+    protocol=_texts,
+    tls_version=st.integers(0, 0xFFFF),
+    tls_cipher=st.integers(0, 0xFFFF),
+    alpn=st.lists(_texts, max_size=2).map(tuple),
+    bytes_sent=_numbers,
+    bytes_received=_numbers,
+    sent_unseen=_numbers,
+    received_unseen=_numbers,
+    part=_numbers,
 )
 messages = st.builds(
     Message,

@@ -220,7 +220,7 @@ def test_a_connection_is_reported_when_it_opens_and_when_it_closes() -> None:
     assert data["system"] == {"hostname": "web-1", "agent": "tap", "agentInstance": "d3tsmtg7p3qggmf8pdhg"}
     assert (data["source"]["pid"], data["destination"]["address"]["port"]) == (4121, 443)
 
-    opened.closed_at = BEGAN + 1_000_000_000
+    opened.closed_at, opened.part = BEGAN + 1_000_000_000, 1
     closed = data_of(connection_line(opened, WEB))
     assert (closed["finalized"], closed["part"]) == (True, 1)
     assert closed["createdAt"] == "2026-01-02T03:04:05.123456789Z"

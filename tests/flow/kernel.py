@@ -47,8 +47,15 @@ class Stream:
     def reads_end(self) -> bytes:
         return self._call(IN, b"", records.EOF, 0)
 
-    def closes(self) -> bytes:
-        return self._record(records.CLOSE, OUT, 0, 0, 0, b"", 0)
+    def closes(self, sent: int = 0, received: int = 0, *, read: int | None = None) -> bytes:
+        totals = b"" if self.handle else records.TOTALS.pack(sent, received, received if read is None else read)
+        return self._record(records.CLOSE, OUT, 0, 0, 0, totals, 0)
+
+    def hello(self, data: bytes, direction: int = OUT, flags: int = 0) -> bytes:
+        return self._record(records.HELLO, direction, 0, 0, len(data), data, flags)
+
+    def other(self, flags: int = 0) -> bytes:
+        return self._record(records.OTHER, OUT, 0, 0, 0, b"", flags)
 
     def _call(self, direction: int, data: bytes, flags: int, unseen: int) -> bytes:
         position, count = self._positions[direction], self._counts[direction]

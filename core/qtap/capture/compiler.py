@@ -24,7 +24,7 @@ from qtap.capture import btf
 from qtap.capture.checks import BCC_REMEDY
 
 _FILES = (
-    "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h",
+    "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h",
     "sockets.bpf.c", "ciphertext.bpf.c", "handles.bpf.c", "openssl.bpf.c", "bio.bpf.c", "processes.bpf.c",
 )  # fmt: skip
 PROGRAMS = {
@@ -62,6 +62,12 @@ _OFFSETS = {
     "OFF_SKC_FAMILY": ("sock_common", "skc_family"),
     "OFF_SKC_V6_DADDR": ("sock_common", "skc_v6_daddr"),
     "OFF_SKC_V6_SADDR": ("sock_common", "skc_v6_rcv_saddr"),
+    "OFF_SKC_FLAGS": ("sock_common", "skc_flags"),
+    "OFF_TCP_BYTES_SENT": ("tcp_sock", "bytes_sent"),
+    "OFF_TCP_BYTES_RETRANS": ("tcp_sock", "bytes_retrans"),
+    "OFF_TCP_BYTES_RECEIVED": ("tcp_sock", "bytes_received"),
+    "OFF_TCP_RCV_NXT": ("tcp_sock", "rcv_nxt"),
+    "OFF_TCP_COPIED_SEQ": ("tcp_sock", "copied_seq"),
 }
 _FLAGS = ("-O2", "-Wno-everything")
 _POINTER = 8

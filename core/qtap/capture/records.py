@@ -10,15 +10,18 @@ SIZE = HEADER.size
 TYPE_AT = 96
 """Offset of the type byte."""
 
-DATA, CLOSE, EXEC, EXIT, LIBRARY, FORK = 1, 2, 3, 4, 5, 6
+DATA, CLOSE, EXEC, EXIT, LIBRARY, FORK, HELLO, OTHER = 1, 2, 3, 4, 5, 6, 7, 8
 OUT, IN = 0, 1
-FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF = 1, 2, 4, 8, 16
+FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF, SERVER, CLIENT = 1, 2, 4, 8, 16, 32, 64
 LEVELS = {"summary": 0, "headers": 1, "full": 2}
 LAYERS = ("", "openssl")
 """The name of the probe by the number of its layer."""
 
-COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot")
+COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot", "untold")
 """Names of the kernel's counters, in the order of enum counter."""
+
+TOTALS = struct.Struct("<3Q")
+"""The data of a socket's CLOSE: bytes sent, received, and of those taken out by the process."""
 
 _EXEC_HEAD = struct.Struct("<IIHHI16s")
 _NAME_MAX = 256

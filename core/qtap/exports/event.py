@@ -56,13 +56,14 @@ def process_line(process: Process, system: System) -> bytes:
 
 
 def connection_line(connection: Connection, system: System) -> bytes:
-    """Give the `connection` line (spec qtap.md 3.1): the first report, or the closing one once `closed_at` is set."""
+    """Give the `connection` line (spec qtap.md 3.1): the closing report once `closed_at` is set."""
     closed = bool(connection.closed_at)
     opened_at = rfc3339(connection.opened_at or connection.closed_at)
     data: dict[str, object] = {"meta": _meta(connection), "tags": _tag_map(connection, system), "finalized": closed}
-    if closed:
-        data["part"] = 1
+    if connection.part:
+        data["part"] = connection.part
     data |= {"direction": connection.direction, "socketProtocol": "tcp"}
+    data |= _content(connection)
     data["system"] = {"hostname": system.hostname, "agent": "tap", "agentInstance": system.instance}
     ends = _local_end(connection, system), {"address": _address(connection.remote)}
     data["source"], data["destination"] = ends if not connection.server else ends[::-1]
@@ -70,7 +71,35 @@ def connection_line(connection: Connection, system: System) -> bytes:
         data |= {"timestamp": opened_at, "createdAt": opened_at}
     if closed:
         data["closedAt"] = rfc3339(connection.closed_at)
+        data |= {name: value for name, value in _counts(connection).items() if value}
     return _line("connection", data)
+
+
+def _content(connection: Connection) -> dict[str, object]:
+    """Say what is inside, and why nothing of it is seen."""
+    found: dict[str, object] = {}
+    if connection.protocol or connection.hides_plaintext or connection.closed_at:
+        found["l7Protocol"] = connection.protocol or "other"
+    if connection.tls_version:
+        found["tlsVersion"] = connection.tls_version
+    if connection.tls_cipher:
+        found["tlsCipher"] = connection.tls_cipher
+    if connection.sni:
+        found["serverName"] = connection.sni
+    if connection.alpn:
+        found["alpn"] = connection.alpn
+    if connection.hides_plaintext:
+        found["incomplete"] = ["plaintext_not_seen"]
+    return found
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    return {
+        "bytesSent": connection.bytes_sent,
+        "bytesReceived": connection.bytes_received,
+        "bytesSentUnseen": connection.sent_unseen,
+        "bytesReceivedUnseen": connection.received_unseen,
+    }
 
 
 def _line(kind: str, data: object) -> bytes:

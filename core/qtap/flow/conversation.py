@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from qtap.flow.sockets import Totals
 from qtap.model import Connection, Transaction
 from qtap.wire import http1
 from qtap.wire.http1_syntax import starts_request
@@ -40,11 +41,14 @@ class Conversation:
         "_in_order",
         "_live",
         "_owner",
+        "_uncopied",
         "born",
+        "closed_at",
         "connection",
         "known_role",
         "observer",
         "sk",
+        "totals",
     )
 
     def __init__(self, connection: Connection, owner: Owner, body_limit: int, sk: int) -> None:
@@ -53,12 +57,18 @@ class Conversation:
         """Kernel address of the socket; 0 while unknown."""
         self.born = 0
         """The kernel's time of the connection's beginning: tells it from an earlier one of the same address; 0 if unknown."""
+        self.closed_at = 0
+        """When the socket, or the TLS handle, closed; 0 before that."""
+        self.totals = Totals(0, 0, 0)
+        """What TCP counted by its end."""
         self.known_role = False
         self._owner = owner
         self._body_limit = body_limit
         self._live = 0
         """Transactions opened and not finished."""
         self._expected = [_UNKNOWN, _UNKNOWN]
+        self._uncopied = [0, 0]
+        """Of the bytes up to there, those that passed and were not copied, though they were to be."""
         self._early: list[tuple[bytes, int, bool]] = []
         self._in_order = bool(connection.opened_at)
         """Every request before now was seen and has its answer, so that one too many is an answer that came early."""
@@ -121,6 +131,8 @@ class Conversation:
         self.release()
         if self._expected[direction] >= 0:
             self._expected[direction] += size
+            if not by_design:
+                self._uncopied[direction] += size
         if not self.known_role:
             return
         from_client = (direction == IN) == self.connection.server
@@ -129,6 +141,18 @@ class Conversation:
         else:
             self._in_order = False
             self.observer.gap(from_client, size, at)
+
+    def count_up(self) -> None:
+        """Write into the connection, at its end, what TCP counted, and how much of that nobody saw."""
+        connection, totals = self.connection, self.totals
+        connection.bytes_sent, connection.bytes_received = totals.sent, totals.received
+        if connection.opened_at and not connection.tls and not self.opaque:
+            connection.sent_unseen = max(totals.sent - self._copied(OUT), 0)
+            connection.received_unseen = max(totals.read - self._copied(IN), 0)
+
+    def _copied(self, direction: int) -> int:
+        """Give how many bytes of one direction were seen, or were left out by the capture level."""
+        return max(self._expected[direction], 0) - self._uncopied[direction]
 
     def eof(self, direction: int, at: int) -> None:
         """The process read the end of `direction`, or the connection closed."""
@@ -168,6 +192,7 @@ class Conversation:
             if not position or not self.connection.opened_at:
                 return
             expected = 0
+        self._uncopied[direction] += max(position - expected, 0)
         self.release()
         self._in_order = False
         self._owner.lost(self.connection)

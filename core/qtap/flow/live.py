@@ -195,6 +195,8 @@ class LiveSource:
         for where, count in lost.items():
             if count:
                 self._sink.lost(Loss(where, count, self._counted_at, now))
+        if untold := counted["untold"] - self._counted["untold"]:
+            self._sink.lost(Loss("reader", untold, self._counted_at, now, "connections"))
         self._counted, self._counted_at = counted, now
 
 

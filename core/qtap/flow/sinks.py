@@ -85,7 +85,9 @@ class LogSink:
         """Nothing: rows refer to their process."""
 
     def lost(self, loss: Loss) -> None:
-        """Add to the count of its place."""
+        """Add to the count of its place; connections that carry no HTTP are no loss to a list of requests."""
+        if loss.what == "connections":
+            return
         self.losses[loss.where] = self.losses.get(loss.where, 0) + loss.count
 
     def clear(self) -> None:

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import heapq
-import ipaddress
 import mmap
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 from qtap.capture import records
-from qtap.capture.records import DATA, ENDS_CHUNKED, EOF, FROM_START, HEADER, IN, OUT, SIZE, SKIPPED, TYPE_AT, UNSEEN
+from qtap.capture.records import (
+    CLOSE,
+    DATA,
+    ENDS_CHUNKED,
+    EOF,
+    FROM_START,
+    HEADER,
+    HELLO,
+    IN,
+    OUT,
+    SIZE,
+    SKIPPED,
+    TYPE_AT,
+    UNSEEN,
+)
+from qtap.flow.addresses import Ends, endpoints
 from qtap.flow.conversation import Conversation, missing_host
 from qtap.flow.peers import Peers
+from qtap.flow.reports import Reports
+from qtap.flow.sockets import Sockets, Totals, other
 from qtap.model import Connection, Endpoint, Process, Sink, Transaction
 from qtap.model.xid import new_xid
 
@@ -38,7 +53,6 @@ class ConnectionTable:
 
     def __init__(self, sink: Sink, process_of: Callable[[int], Process], *, body_limit: int, live_limit: int = 1 << 30) -> None:
         self.sink = sink
-        self.evicted = 0
         self.watched: Callable[[int], bool] = lambda _: True
         """Whether a process is wanted; asked when a connection begins."""
         self.mute: Callable[[int, int, int, int], None] = lambda _sk, _pid, _handle, _opened: None
@@ -50,6 +64,8 @@ class ConnectionTable:
         self._next_look = 0
         self._offset = clock_offset()
         self._peers = Peers()
+        self._reports = Reports(sink)
+        self._sockets = Sockets(self._reports)
         self._table: dict[Key, Conversation] = {}
         self._by_socket: dict[int, set[Key]] = {}
         self._told: set[int] = set()
@@ -60,14 +76,21 @@ class ConnectionTable:
         self._early: deque[tuple[int, Conversation]] = deque()
         self._unmatched: deque[tuple[int, Transaction]] = deque()
         self._order = 0
+        self._evicted = 0
 
     def __len__(self) -> int:
         return len(self._table)
+
+    @property
+    def evicted(self) -> int:
+        """Connections given up because there were too many."""
+        return self._evicted + self._sockets.evicted
 
     # What the observers report, as wire's Listener.
 
     def opened(self, transaction: Transaction) -> None:
         """Complete a transaction that an observer began, and pass it on."""
+        transaction.connection.protocol = transaction.protocol
         if not transaction.host:
             transaction.host = missing_host(transaction)
         self._peers.opened(transaction)
@@ -82,7 +105,7 @@ class ConnectionTable:
 
     def speaks(self, connection: Connection) -> None:
         """Report a connection, now that its direction is known."""
-        self.sink.connection_changed(connection)
+        self._reports.at_once(connection, time.time_ns())
 
     def lost(self, connection: Connection) -> None:
         """Pair nothing across a loss."""
@@ -91,14 +114,14 @@ class ConnectionTable:
     # What the ring brings.
 
     def take(self, pages: mmap.mmap | bytes, at: int) -> None:
-        """Take the record of DATA or CLOSE at `at`; others are the caller's."""
+        """Take a record for which `is_for_table` holds; others are the caller's."""
         (
             ts, sk, handle, position, opened, tgid, seq, total, offset, length, local_port, remote_port,
             local, remote, kind, direction, layer, flags, family, _,
         ) = HEADER.unpack_from(pages, at)  # fmt: skip
         now = ts + self._offset
         if kind != DATA:
-            self._closed({(tgid, handle)} if handle else self._by_socket.get(sk, ()), now)
+            self._take_notice(pages, at)
             return
         key: Key = (tgid, handle) if handle else sk
         conversation = self._table.get(key)
@@ -112,11 +135,11 @@ class ConnectionTable:
             if not self.watched(tgid):
                 return
             ends = (family, local, local_port, remote, remote_port)
-            conversation = self._begin(key, sk, tgid, layer=layer, opened=opened + self._offset if opened else 0, ends=ends)
-            conversation.born = opened
+            conversation = self._begin(key, sk, tgid, layer=layer, born=opened, ends=ends)
         elif conversation.sk != sk and sk:
             conversation.born = opened
-            self._found_socket(key, conversation, sk, _endpoints(family, local, local_port, remote, remote_port))
+            self._sockets.join(sk, opened, conversation.connection, now)
+            self._found_socket(key, conversation, sk, endpoints((family, local, local_port, remote, remote_port)))
         if conversation.opaque:
             self.mute(sk, tgid, handle, opened)
             return
@@ -127,6 +150,24 @@ class ConnectionTable:
                 self._early.append((now + _EARLY_WAIT, conversation))
         if flags > FROM_START:
             self._without_data(conversation, direction, flags, total - offset - length, now)
+
+    def _take_notice(self, pages: mmap.mmap | bytes, at: int) -> None:
+        """Take a record that is about a connection itself."""
+        fields = HEADER.unpack_from(pages, at)
+        ts, sk, handle, _, born, tgid, _, _, _, length = fields[:10]
+        local_port, remote_port, local, remote, kind, direction, layer, flags, family, _ = fields[10:]
+        now, data = ts + self._offset, pages[at + SIZE : at + SIZE + length]
+        if kind == CLOSE and handle:
+            self._closed({(tgid, handle)}, now)
+        elif kind == CLOSE:
+            self._socket_closed(sk, Totals.of(data), now)
+        elif self.watched(tgid):
+            ends = (family, local, local_port, remote, remote_port)
+            connection = self._sockets.told(sk, born, lambda: self._of_socket(sk, tgid, born, ends), now)
+            if kind == HELLO:
+                self._sockets.hello(sk, connection, direction, data, flags)
+            else:
+                other(connection, flags, records.LAYERS[layer])
 
     def started(self, process: Process) -> None:
         """Tell of a process that began or replaced itself."""
@@ -144,10 +185,12 @@ class ConnectionTable:
         while self._closing and self._closing[0][0] <= now:
             _, _, key, conversation = heapq.heappop(self._closing)
             if self._table.get(key) is conversation:
-                self._end(key, conversation, conversation.connection.closed_at)
+                self._end(key, conversation, conversation.closed_at)
         while self._early and self._early[0][0] <= now:
             self._early.popleft()[1].release()
         self._pass_on_unmatched(now)
+        self._sockets.tick(now)
+        self._reports.tick(now)
         if now >= self._next_look:
             self._next_look = now + _LOOK_EVERY
             self._bound_live_bodies()
@@ -156,8 +199,9 @@ class ConnectionTable:
         """Finish everything that is still live: capture ends."""
         now = time.time_ns()
         for key, conversation in list(self._table.items()):
-            closed = conversation.connection.closed_at
+            closed = conversation.closed_at
             self._end(key, conversation, closed or now, "" if closed else "capture_ended")
+        self._sockets.stop(now)
         self._pass_on_unmatched(now + 2 * _PEER_WAIT)
 
     def _pass_on_unmatched(self, now: int) -> None:
@@ -181,20 +225,16 @@ class ConnectionTable:
         if flags & EOF:
             conversation.eof(IN, now)
 
-    def _begin(
-        self, key: Key, sk: int, tgid: int, *, layer: int, opened: int, ends: tuple[int, bytes, int, bytes, int]
-    ) -> Conversation:
-        local, remote = _endpoints(*ends) if sk else (Endpoint(), Endpoint())
-        connection = Connection(
-            id=new_xid(opened or time.time_ns()),
-            process=self._process_of(tgid),
-            local=local,
-            remote=remote,
-            tls=layer != 0,
-            tls_probe=records.LAYERS[layer],
-            opened_at=opened,
-        )
+    def _begin(self, key: Key, sk: int, tgid: int, *, layer: int, born: int, ends: Ends) -> Conversation:
+        connection = self._sockets.adopt(sk, born) if layer else None
+        if connection is None:
+            connection = self._connection(tgid, born, ends if sk else None)
+        elif connection.process.pid != tgid:  # whoever speaks, not who shook hands
+            connection.process = self._process_of(tgid)
+        connection.tls = layer != 0
+        connection.tls_probe = records.LAYERS[layer]
         conversation = Conversation(connection, self, self._limit, sk)
+        conversation.born = born
         if len(self._table) >= _TABLE_LIMIT:
             self._evict()
         self._table[key] = conversation
@@ -202,10 +242,24 @@ class ConnectionTable:
             self._by_socket.setdefault(sk, set()).add(key)
         if isinstance(key, tuple):
             self._handles.setdefault(tgid, set()).add(key)
+        return conversation
+
+    def _connection(self, tgid: int, born: int, ends: Ends | None) -> Connection:
+        opened = born + self._offset if born else 0
+        local, remote = endpoints(ends) if ends else (Endpoint(), Endpoint())
+        process = self._process_of(tgid)
         if tgid not in self._told:
             self._told.add(tgid)
-            self.sink.process_seen(connection.process)
-        return conversation
+            self.sink.process_seen(process)
+        return Connection(id=new_xid(opened or time.time_ns()), process=process, local=local, remote=remote, opened_at=opened)
+
+    def _of_socket(self, sk: int, tgid: int, born: int, ends: Ends) -> Connection:
+        """Give the connection of a socket of which the kernel tells: its TLS handle's, if that came first."""
+        for key in self._by_socket.get(sk, ()):
+            conversation = self._table[key]
+            if isinstance(key, tuple) and conversation.born == born:
+                return conversation.connection
+        return self._connection(tgid, born, ends)
 
     def _found_socket(self, key: Key, conversation: Conversation, sk: int, ends: tuple[Endpoint, Endpoint]) -> None:
         connection = conversation.connection
@@ -220,13 +274,20 @@ class ConnectionTable:
                 transaction.host = missing_host(transaction)
             self._peers.opened(transaction)
         if conversation.known_role:
-            self.sink.connection_changed(connection)
+            self._reports.at_once(connection, time.time_ns())
+
+    def _socket_closed(self, sk: int, totals: Totals, now: int) -> None:
+        keys = self._by_socket.get(sk, ())
+        for key in keys:
+            self._table[key].totals = totals
+        self._closed(keys, now)
+        self._sockets.closed(sk, totals, now)
 
     def _closed(self, keys: Iterable[Key], now: int) -> None:
         for key in keys:
             conversation = self._table.get(key)
-            if conversation is not None and not conversation.connection.closed_at:
-                conversation.connection.closed_at = now
+            if conversation is not None and not conversation.closed_at:
+                conversation.closed_at = now
                 self._order += 1
                 heapq.heappush(self._closing, (now + _LINGER, self._order, key, conversation))
 
@@ -234,7 +295,7 @@ class ConnectionTable:
         connection = conversation.connection
         self._peers.take_unplaced(connection)  # its socket will not be found any more
         if not reason:
-            connection.closed_at = connection.closed_at or at
+            connection.closed_at = conversation.closed_at or at
             conversation.eof(IN, at)
             conversation.eof(OUT, at)
         conversation.end(at, reason or "connection_closed")
@@ -245,8 +306,17 @@ class ConnectionTable:
             handles.discard(key)
             if not handles:
                 del self._handles[key[0]]
+        self._report_end(conversation)
+
+    def _report_end(self, conversation: Conversation) -> None:
+        connection = conversation.connection
+        if self._sockets.holds(conversation.sk, connection):
+            return
         if connection.closed_at:
-            self.sink.connection_changed(connection)
+            conversation.count_up()
+            self._reports.last(connection)
+        else:
+            self._reports.forget(connection)
 
     def _leave_socket(self, key: Key, conversation: Conversation) -> None:
         keys = self._by_socket.get(conversation.sk)
@@ -257,7 +327,7 @@ class ConnectionTable:
 
     def _evict(self) -> None:
         key, conversation = next(iter(self._table.items()))
-        self.evicted += 1
+        self._evicted += 1
         self._end(key, conversation, time.time_ns(), "connection_table_full")
 
 
@@ -266,18 +336,7 @@ def clock_offset() -> int:
     return time.time_ns() - time.monotonic_ns()
 
 
-@lru_cache(maxsize=8192)
-def _endpoint(family: int, address: bytes, port: int) -> Endpoint:
-    if family == 2:  # noqa: PLR2004 - AF_INET
-        return Endpoint(".".join(map(str, address[:4])), port)
-    ip = ipaddress.IPv6Address(address)
-    return Endpoint(str(ip.ipv4_mapped or ip), port)
-
-
-def _endpoints(family: int, local: bytes, local_port: int, remote: bytes, remote_port: int) -> tuple[Endpoint, Endpoint]:
-    return _endpoint(family, local, local_port), _endpoint(family, remote, remote_port)
-
-
 def is_for_table(pages: mmap.mmap | bytes, at: int) -> bool:
     """Whether the record at `at` is the connection table's to take."""
-    return pages[at + TYPE_AT] <= records.CLOSE
+    kind = pages[at + TYPE_AT]
+    return kind <= records.CLOSE or kind >= records.HELLO

@@ -41,6 +41,27 @@ class Connection(msgspec.Struct, omit_defaults=True):
     opened_at: int = 0
     """When the connection was established; 0 when it was open before capture began."""
     closed_at: int = 0
+    protocol: str = ""
+    """What its bytes are: `http1`, `http2` and so on, `other` when no HTTP was seen in it."""
+    tls_version: int = 0
+    """0x0304 is TLS 1.3; 0 when neither hello was seen."""
+    tls_cipher: int = 0
+    """The cipher suite that the server chose, by IANA's number."""
+    alpn: tuple[str, ...] = ()
+    """The protocols that the client offered in its hello; only the chosen one where a server named it in the clear."""
+    bytes_sent: int = 0
+    """Bytes that TCP moved by the time the connection closed, encrypted ones as they were; 0 while it is open."""
+    bytes_received: int = 0
+    sent_unseen: int = 0
+    """Bytes of a plain HTTP connection, captured from its start to its end, that passed and that nobody copied."""
+    received_unseen: int = 0
+    part: int = 0
+    """How many reports of it were made before this one."""
+
+    @property
+    def hides_plaintext(self) -> bool:
+        """It is TLS, and no library showed what is inside."""
+        return self.tls and not self.tls_probe
 
     @property
     def direction(self) -> str:

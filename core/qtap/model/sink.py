@@ -22,7 +22,7 @@ class Loss(msgspec.Struct, frozen=True):
     """The time of that previous Loss, or of the start."""
     at: int
     what: str = "records"
-    """The unit: `records`, `bytes` or `transactions`."""
+    """The unit: `records`, `bytes`, `transactions` or `connections` (without HTTP, which were not reported)."""
 
 
 class Sink(Protocol):
@@ -35,7 +35,7 @@ class Sink(Protocol):
         """The transaction changes no more. Always comes after its `transaction_opened`."""
 
     def connection_changed(self, connection: Connection) -> None:
-        """A connection was opened or closed."""
+        """A connection was opened, has closed, or is still open and was not reported for a while."""
 
     def process_seen(self, process: Process) -> None:
         """A process was started, replaced by exec, or seen for the first time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtap.model import Message, Transaction
+from qtap.model import Connection, Message, Transaction
 from qtap_tui import formats
 from qtap_tui.columns import PEER, status_role
 from qtap_tui.document import Line, Span, SpanDocument
@@ -12,6 +12,7 @@ _LABEL = 12
 _BAR = 40
 _LONGEST = 400
 """Characters shown of one value, so that a hostile one does not push the others off the screen."""
+_VERSIONS = {0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
 _DIRECTIONS = {
     "ingress": "incoming (ingress)",
     "egress-internal": "outgoing, within private networks (egress-internal)",
@@ -88,18 +89,35 @@ def _who(transaction: Transaction) -> list[Line]:
 
 def _where(transaction: Transaction, peer: Transaction | None) -> list[Line]:
     connection = transaction.connection
-    tls = f"plaintext seen in {connection.tls_probe or 'a TLS library'}" if connection.tls else "none, plain HTTP"
     lines = [
         *_field("Direction", _DIRECTIONS[connection.direction], connection.direction),
         *_field("Local", str(connection.local)),
         *_field("Remote", str(connection.remote)),
-        *_field("TLS", tls + (f", server name {connection.sni}" if connection.sni else "")),
+        *_field("TLS", _tls(connection)),
         *_field("Protocol", transaction.protocol),
         *_field("Connection", f"{connection.id}" + ("" if connection.opened_at else ", open before capture began"), "dim"),
     ]
+    if connection.bytes_sent or connection.bytes_received:
+        lines += _field("Bytes", _moved(connection))
     if transaction.peer:
         lines += _field("Other end", f"{PEER} {_peer(transaction, peer)}", "accent")
     return lines
+
+
+def _tls(connection: Connection) -> str:
+    if not connection.tls:
+        return "none, plain HTTP"
+    seen = f"plaintext seen in {connection.tls_probe or 'a TLS library'}"
+    version = (
+        f"{_VERSIONS.get(connection.tls_version, f'version {connection.tls_version:#06x}')}, " if connection.tls_version else ""
+    )
+    return version + seen + (f", server name {connection.sni}" if connection.sni else "")
+
+
+def _moved(connection: Connection) -> str:
+    moved = f"{formats.count(connection.bytes_sent)} sent, {formats.count(connection.bytes_received)} received in all by TCP"
+    unseen = connection.sent_unseen + connection.received_unseen
+    return moved + (f"; {formats.count(unseen)} of them not captured" if unseen else "")
 
 
 def _peer(transaction: Transaction, peer: Transaction | None) -> str:
