@@ -8,7 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from qtap.flow.log import TransactionLog
 from qtap.model import Transaction
-from qtap_tui.view import View, matches
+from qtap_tui.index import matches
+from qtap_tui.view import View
 from tests.tui.synthetic import NGINX, transaction
 
 WHOLE = 10**12

@@ -2,7 +2,7 @@
 
 Rows are known by their absolute number, which never changes; a position counts from the oldest row shown. Only new and live
 rows are looked at again. A search goes from the newest row back in slices, so that what is on screen is right at once and no
-key waits; a filter narrower than the last one looks only at what that one found.
+key waits; a filter narrower than one that found little looks only at that.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
-from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 from operator import neg
 
 from qtap.flow.log import TransactionLog
-from qtap.model import Transaction
+from qtap_tui.index import SHIFT, Index, matches
 
 _CHUNK = 512
 """Rows between two looks at the clock: about 0.5 ms."""
+_FEW = 4096
+"""Hits up to which a narrower filter looks at these only; more are found sooner by the index."""
 _LIVE = 4096
 """Live rows looked at in one poll, in turn: about 1 ms."""
 _POLL = 8_000_000
@@ -37,12 +38,13 @@ class View:
         self.end = log.first
         """One more than the number of the newest row seen."""
         self.paused = False
-        self._stop = 0
+        self._stop = self._paused_first = 0
         self._live: dict[int, int] = {}
         self._found: array[int] = array("Q")
         self._older: list[int] = []
         """What a search has found so far, newest first; all of it older than `_found`."""
-        self._search: Iterator[int] | None = None
+        self._search: Iterator[list[int]] | None = None
+        self._index = Index(log)
         self._late: list[int] = []
 
     def __len__(self) -> int:
@@ -52,6 +54,11 @@ class View:
     def searching(self) -> bool:
         """Whether `search` has more to do."""
         return self._search is not None
+
+    @property
+    def gone(self) -> int:
+        """Rows that the memory limit took during the pause."""
+        return max(self.first - self._paused_first, 0) if self.paused else 0
 
     @property
     def held_back(self) -> int:
@@ -76,7 +83,7 @@ class View:
     def pause(self, *, paused: bool) -> None:
         """Let no new row in, or let all in again."""
         self.paused = paused
-        self._stop = self.log.end
+        self._stop, self._paused_first = self.log.end, self.log.first
 
     def poll(self) -> None:
         """Take new rows in and look again at those that were live."""
@@ -86,6 +93,8 @@ class View:
         self.end = max(self.end, self.first)
         while self.end < stop and time.perf_counter_ns() < deadline:
             self._take(self.end, min(self.end + _CHUNK, stop))
+        while time.perf_counter_ns() < deadline - _POLL // 2 and self._index.grow():
+            pass
         self._look_at_live()
         self._forget_evicted()
 
@@ -93,28 +102,39 @@ class View:
         """Show only rows in which every one of `words`, lower-case, occurs; none shows everything."""
         if words == self.words:
             return
-        rest: Iterator[int] = iter(range(self.end - 1, self.first - 1, -1))
-        if self.words and all(any(old in new for new in words) for old in self.words):
-            rest = chain([*reversed(self._found), *self._older], self._search or ())
+        narrower = self.words and all(any(old in new for new in words) for old in self.words)
+        if narrower and not self._search and len(self._found) < _FEW:
+            search = self._look_among([*reversed(self._found)], words)
+        else:
+            search = self._look_back(self.first, self.end, words)
         self._found, self._older, self._late = array("Q"), [], []
         self.words = words
-        self._search = rest if words else None
+        self._search = search if words else None
 
     def search(self, budget: int) -> bool:
         """Go on searching for `budget` nanoseconds; give whether there is more to do."""
-        search, words, get = self._search, self.words, self.log.get
-        if search is None:
-            return False
         deadline = time.perf_counter_ns() + budget
-        while chunk := list(islice(search, _CHUNK)):
-            for number in chunk:
-                transaction = get(number)
-                if transaction is not None and matches(transaction, words):
-                    self._older.append(number)
+        for found in self._search or ():
+            self._older += found
             if time.perf_counter_ns() > deadline:
                 return True
-        self._merge()
+        if self._search:
+            self._merge()
         return False
+
+    def _look_back(self, first: int, end: int, words: tuple[str, ...]) -> Iterator[list[int]]:
+        """Give the hits among the rows of [first, end), a block at a time, newest first."""
+        while end > first:
+            start = max((end - 1) >> SHIFT << SHIFT, first)
+            yield self._index.find(start, end, words)
+            end = start
+
+    def _look_among(self, numbers: list[int], words: tuple[str, ...]) -> Iterator[list[int]]:
+        """Give those of `numbers` that are hits."""
+        get = self.log.get
+        for at in range(0, len(numbers), _CHUNK):
+            chunk = numbers[at : at + _CHUNK]
+            yield [number for number in chunk if (row := get(number)) is not None and matches(row, words)]
 
     def _take(self, start: int, stop: int) -> None:
         words, live, found = self.words, self._live, self._found
@@ -161,19 +181,3 @@ class View:
             self._older.pop()
         if self._found and self._found[0] < self.first:
             del self._found[: bisect_left(self._found, self.first)]
-
-
-def matches(transaction: Transaction, words: tuple[str, ...]) -> bool:
-    """Whether each of `words` occurs in method, host, target, status, process or pid, in any letter case."""
-    process = transaction.connection.process
-    name = _process(process.exe, process.comm, process.pid)
-    line = f"{transaction.method} {transaction.host} {transaction.target} {transaction.status or ''} {name}".lower()
-    for word in words:  # noqa: SIM110  a generator would take half as long again
-        if word not in line:
-            return False
-    return True
-
-
-@lru_cache(maxsize=4096)
-def _process(exe: str, comm: str, pid: int) -> str:
-    return f"{exe.rpartition('/')[2] or comm} {pid}"
