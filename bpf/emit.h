@@ -181,6 +181,34 @@ static __always_inline u8 tail_flag(u64 base, u64 n) {
     return t[0] == '0' && t[1] == '\r' && t[2] == '\n' && t[3] == '\r' && t[4] == '\n' ? FLAG_ENDS_CHUNKED : 0;
 }
 
+#define SMALL_HEAD 1024
+
+/*
+ * The head at the beginning of a call's `total` bytes at `base`, when it ends there and soon: without the tail call that emit_head
+ * needs, which costs more than the rest. Gives 0 when it does not, and has done nothing then.
+ */
+static __always_inline int emit_small_head(const struct record *header, struct stream *stream, u64 base, u64 total) {
+    u64 n = total < SMALL_HEAD ? total : SMALL_HEAD;
+    struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + SMALL_HEAD + 8, 0);
+    if (!rec)
+        return 0;
+    __builtin_memcpy(rec, header, sizeof *rec);
+    if (n - 1 >= SMALL_HEAD || bpf_probe_read_user(rec->data, n, (void *)base)) {
+        bpf_ringbuf_discard(rec, NO_WAKEUP);
+        return 0;
+    }
+    find_head_end(rec, (u32)n, SMALL_HEAD);
+    if (!rec->len || rec->len > n) {
+        bpf_ringbuf_discard(rec, NO_WAKEUP);
+        return 0;
+    }
+    if (rec->len < total)
+        rec->flags |= FLAG_SKIPPED | tail_flag(base, total);
+    stream->in_head = 0;
+    submit(rec);
+    return 1;
+}
+
 static __always_inline int begins_head(const struct stream *stream, u64 base, u64 n) {
     struct looks looks;
     return stream->in_head || (!read_looks(&looks, base, n) && looks_like_head(&looks, n));

@@ -168,8 +168,11 @@ static __always_inline void end_walk(struct long_call *call) {
 static __always_inline int emit_call(struct long_call *call, struct stream *stream, int is_long) {
     struct walk *w = &call->walk;
     if (call->header.level != LEVEL_FULL) {
-        if (begins_head(stream, w->base, w->left))
+        if (begins_head(stream, w->base, w->left)) {
+            if (w->left == call->header.total && emit_small_head(&call->header, stream, w->base, w->left))
+                return 0;
             return 1 + TAIL_HEAD;
+        }
         if (!is_long) {
             call->header.flags |= FLAG_SKIPPED | tail_flag(w->base, w->left);
             emit_bare(&call->header, w->left);
