@@ -115,7 +115,7 @@ struct seen_key {
     u64 ino;
     u64 superblock;
 };
-BPF_TABLE("lru_hash", struct seen_key, u32, seen_libraries, 4096);
+BPF_TABLE("lru_hash", struct seen_key, u32, seen_libraries, 16384);
 
 /* Counters, summed over CPUs by the loader; names in core/qtap/capture/records.py. */
 enum counter { COUNT_RING_FULL = 0, COUNT_BYTES_LOST, COUNT_UNREADABLE, COUNT_NO_SLOT, COUNT_UNTOLD, COUNTERS };

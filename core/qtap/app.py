@@ -53,6 +53,8 @@ class Options(msgspec.Struct, frozen=True):
     pids: frozenset[int] = frozenset()
     exes: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
+    tls_probes: tuple[str, ...] | None = None
+    """Names of the TLS libraries to set probes in; None for all."""
     body_limit: int = 2 << 20
     memory: int = 256 << 20
     ring_size: int = 16 << 20
@@ -164,7 +166,7 @@ class Session:
                 raise UsageError(f"no process has the number {pid}")
         options = self._options
         selection = Selection(options.pids, options.exes, options.containers)
-        live = LiveOptions(options.level, options.ring_size, options.body_limit, options.memory, selection)
+        live = LiveOptions(options.level, options.ring_size, options.body_limit, options.memory, selection, options.tls_probes)
         return LiveSource(live, self._ready, self._failed)
 
     def _ready(self, probes: int, libraries: list[str]) -> None:

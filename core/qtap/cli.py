@@ -52,6 +52,22 @@ class Size(click.ParamType[int]):
         return size
 
 
+class TlsProbes(click.ParamType[tuple[str, ...]]):
+    """Names of TLS libraries, separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401
+        """Give the names; fail with a sentence that lists the known ones."""
+        from qtap.capture.tls import NAMES
+
+        names = tuple(name.strip() for name in value.split(","))
+        for name in names:
+            if name not in NAMES:
+                self.fail(f"{name!r} is no TLS library with probes; known are: {', '.join(NAMES)}", param, ctx)
+        return names
+
+
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
@@ -77,6 +93,8 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option("--pid", "pids", type=click.IntRange(1), multiple=True, help="Capture only this process and its children.")
 @click.option("--exe", "exes", metavar="TEXT", multiple=True, help="Capture only executables whose path contains this.")
 @click.option("--container", "containers", metavar="NAME", multiple=True, help="Capture only this container (name or id).")
+@click.option("--tls-probes", type=TlsProbes(), metavar="NAMES",
+              help="Set probes in these TLS libraries only, separated by commas.")  # fmt: skip
 @click.option("--http-buffer-size", type=Size(0, 2 << 30), default="2MB", show_default=True, help="Bytes kept of one body.")
 @click.option("--memory", type=Size(1 << 20, 1 << 40), default="256MB", show_default=True, help="Bytes kept of all requests.")
 @click.option("--ring-size", type=Size(1 << 16, 1 << 30), default="16MB", show_default=True, help="Bytes of the kernel's ring.")
@@ -107,6 +125,7 @@ def _run(ctx: click.Context, given: dict[str, Any]) -> int:
     options = Options(
         replay=given["replay"], demo=given["demo"], record=given["record"], force=given["force"], level=given["level"],
         pids=frozenset(given["pids"]), exes=given["exes"], containers=given["containers"],
+        tls_probes=given["tls_probes"],
         body_limit=given["http_buffer_size"], memory=given["memory"], ring_size=given["ring_size"], theme=given["theme"],
     )  # fmt: skip
     runner: Callable[[Options], int] = run_headless if given["no_ui"] else run_screen

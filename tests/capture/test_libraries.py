@@ -96,10 +96,18 @@ def test_an_upgrade_in_place_leaves_two_files_of_one_name(mapper: Mapper, copy: 
     assert (before.deleted, after.deleted) == (True, False)
 
 
-def test_other_libraries_and_processes_that_are_gone_give_nothing(mapper: Mapper, copy: Path) -> None:
-    other = copy.with_name("libssl3.so")
+def test_a_shared_object_of_another_name_may_carry_a_library_when_it_is_large_enough(mapper: Mapper, copy: Path) -> None:
+    other, small = copy.with_name("_native.so"), copy.with_name("_small.so")
     shutil.copy(copy, other)
-    assert str(other) not in [library.name for library in libraries_of(mapper(other))]
+    subprocess.run(["gcc", "-shared", "-x", "c", "/dev/null", "-o", small], check=True)
+    pid = mapper(other)
+    assert only(libraries_of(pid), other).executable
+    assert not only(libraries_of(mapper(copy)), copy).executable
+    assert str(small) not in [library.name for library in libraries_of(mapper(small))]
+    assert [library.name for library in libraries_of(pid, inode=other.stat().st_ino) if library.executable] == [str(other)]
+
+
+def test_a_process_that_is_gone_gives_nothing() -> None:
     assert list(libraries_of(2**22 + 1)) == []
 
 

@@ -36,7 +36,7 @@ def bio_points(elf: Elf) -> list[ProbePoint]:
     """Give the functions that read and write memory for a TLS handle; none when the file has none; raises ElfError."""
     if elf.machine != X86_64:
         return []
-    symbols = elf.symbols([*_METHODS, _SINCE_TWINS, _NODE_READ, _NODE_WRITE])
+    symbols = elf.symbols([*_METHODS, _SINCE_TWINS, _NODE_READ, _NODE_WRITE], enough=_METHODS[:1])
     if _NODE_READ in symbols and _NODE_WRITE in symbols:
         return [probe_point(elf, symbols[_NODE_READ], *_READ), probe_point(elf, symbols[_NODE_WRITE], *_WRITE)]
     read, write = (5, 3) if _SINCE_TWINS in symbols else (3, 2)
@@ -68,4 +68,4 @@ def _table(elf: Elf, symbol: Symbol) -> tuple[int, ...] | None:
     return tuple(table) if is_code else None
 
 
-LIBCRYPTO = TlsLibrary(name="openssl", marker=b"libcrypto", matches=_matches, probe_points=bio_points)
+LIBCRYPTO = TlsLibrary(name="openssl", matches=_matches, probe_points=bio_points)

@@ -7,12 +7,10 @@ LLVM is needed: a start takes 0.1 s instead of 1 s.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +20,7 @@ import msgspec
 
 from qtap.capture import btf
 from qtap.capture.checks import BCC_REMEDY
+from qtap.capture.kept import keep, read_kept
 
 _FILES = (
     "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h",
@@ -50,9 +49,8 @@ _OFFSETS = {
     "OFF_FDT_FD": ("fdtable", "fd"),
     "OFF_FILE_PRIVATE": ("file", "private_data"),
     "OFF_FILE_INODE": ("file", "f_inode"),
-    "OFF_FILE_DENTRY": ("file", "f_path.dentry"),
-    "OFF_DENTRY_NAME": ("dentry", "d_name.name"),
     "OFF_INODE_INO": ("inode", "i_ino"),
+    "OFF_INODE_SIZE": ("inode", "i_size"),
     "OFF_INODE_SB": ("inode", "i_sb"),
     "OFF_SOCKET_FILE": ("socket", "file"),
     "OFF_SOCKET_SK": ("socket", "sk"),
@@ -102,7 +100,7 @@ def compiled(cache: Path = Path("/var/cache/qtap-tui")) -> Bytecode:
     source = _source()
     asked = (source, PROGRAMS, _OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
     name = hashlib.sha256(repr(asked).encode()).hexdigest()[:32] + ".json"
-    kept = _read(cache / name)
+    kept = read_kept(cache / name)
     # A disk that lost power may have kept the name and not the content.
     known = _bytecode(kept) if kept is not None else None
     if known is None:
@@ -110,7 +108,7 @@ def compiled(cache: Path = Path("/var/cache/qtap-tui")) -> Bytecode:
         known = _bytecode(answer)
         if known is None:
             raise CompileError("the compile process gave no programs; report this with the output of qtap-tui doctor")
-        _write(cache, name, answer)
+        keep(cache, name, answer)
     return known
 
 
@@ -200,27 +198,3 @@ def _bcc_folder() -> tuple[str, Path] | None:
             if (folder / "libbcc.py").exists():
                 return python, folder
     return None
-
-
-def _read(path: Path) -> bytes | None:
-    """Give a kept result, but only from a file that nobody else can have written."""
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            ours = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            return file.read() if ours else None
-    except OSError:
-        return None
-
-
-def _write(folder: Path, name: str, content: bytes) -> None:
-    """Keep a result; a read-only or full disk is no reason to stop."""
-    temporary = folder / f".{name}.{os.getpid()}"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(content)
-        temporary.rename(folder / name)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

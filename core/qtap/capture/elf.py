@@ -103,6 +103,12 @@ class Elf:
         """A path that leads to this very file while it is open here, whatever becomes of the process that it was found in."""
         return f"/proc/self/fd/{self._fd}"
 
+    @cached_property
+    def identity(self) -> str:
+        """Tells this file, as it is now, from every other of this host."""
+        status = os.fstat(self._fd)
+        return f"{status.st_dev}:{status.st_ino}:{status.st_ctime_ns}:{status.st_size}"
+
     def close(self) -> None:
         """Close the file; calling it again does nothing."""
         if self._fd >= 0:
@@ -155,12 +161,17 @@ class Elf:
                 found += [_string(strings, value) for tag, value in struct.iter_unpack("<QQ", body) if tag == _DT_NEEDED]
         return found
 
-    def symbols(self, names: Collection[str]) -> dict[str, Symbol]:
-        """Give the functions called `names` that the file defines: the dynamic ones, and those missing there by .symtab."""
+    def symbols(self, names: Collection[str], enough: Collection[str] = ()) -> dict[str, Symbol]:
+        """Give the functions called `names` that the file defines: the dynamic ones, and those missing there by .symtab.
+
+        A file that exports all of `enough` exports whatever it has of `names`, so that .symtab need not be searched.
+        """
         found: dict[str, Symbol] = {}
         hashed = [section for section in self.sections if section.kind == _SHT_GNU_HASH]
         for section in hashed:
             self._search_hash(section, names, found)
+        if enough and all(name in found for name in enough):
+            return found
         for section in self.sections:
             missing = [name for name in names if name not in found]
             if missing and (section.kind == _SHT_SYMTAB or (section.kind == _SHT_DYNSYM and not hashed)):

@@ -55,7 +55,7 @@ def probe_points(elf: Elf) -> list[ProbePoint]:
     Among the public functions SSL_write_ex and SSL_write_ex2 may both be listed, and the first calls the second: the inner
     return ends the call, and the outer one says nothing new.
     """
-    symbols = elf.symbols([*_PUBLIC, *_PEEKS, *_ENTRIES])
+    symbols = elf.symbols([*_PUBLIC, *_PEEKS, *_ENTRIES], enough=("SSL_read", "SSL_write"))
     if "SSL_read" not in symbols or "SSL_write" not in symbols:
         return []
     points = _internal(elf, symbols) or [
@@ -113,4 +113,4 @@ def _code(elf: Elf, symbol: Symbol) -> bytes:
     return elf.read(symbol.offset, min(symbol.size or _CODE, _CODE, elf.size - symbol.offset))
 
 
-OPENSSL = TlsLibrary(name="openssl", marker=b"libssl", matches=_matches, probe_points=probe_points)
+OPENSSL = TlsLibrary(name="openssl", matches=_matches, probe_points=probe_points, in_executables=True)

@@ -41,9 +41,9 @@ class TlsLibrary(msgspec.Struct, frozen=True):
     """As `Connection.tls_probe` names it."""
     probe_points: Callable[[Elf], list[ProbePoint]]
     """Gives the probe points of a file, none when it lacks the functions; raises ElfError."""
-    marker: bytes = b""
-    """In every path that `matches` takes: looked for in /proc/PID/maps before anything dearer. Empty: no shared library."""
     matches: Callable[[str], bool] = lambda _basename: False
     """Tells from a file's base name whether it is this library."""
     in_executables: bool = False
-    """Whether programs carry it in their own file, so that each executable is looked into."""
+    """Whether programs carry it in their own file, so that each executable and shared object is looked into."""
+    absence: Callable[[Elf], str] = lambda _elf: ""
+    """Says why the plaintext of such a file without probe points is not seen though the library is in it; empty: it is not."""

@@ -6,27 +6,32 @@ import logging
 import os
 import queue
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Iterable
 
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
+from qtap.capture.examine import Examiner, Finding
 from qtap.capture.executables import Executables
 from qtap.capture.libraries import Library, libraries, libraries_of
 from qtap.capture.probe import ProbePoint
-from qtap.capture.tls import executable_points, probe_points
+from qtap.capture.tls import NAMES
 
 _log = logging.getLogger("qtap")
+_REMEMBERED = 65_536
+"""Files; a host that runs more looks into some again."""
 
 
 class Prober:
     """Attaches each file once, on the caller's thread at the start and on `qtap-probes` later."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, chosen: Collection[str] = NAMES) -> None:
         self.count = 0
         """Probes set so far."""
+        self.findings: OrderedDict[tuple[int, int, str], Finding] = OrderedDict()
+        """What each file holds, by `Library.identity`; read by other threads."""
         self._engine = engine
-        self._seen: set[object] = set()
+        self._examiner = Examiner(chosen)
         self._executables = Executables()
         self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="qtap-probes", daemon=True)
@@ -58,34 +63,37 @@ class Prober:
             job()
 
     def _attach_mapped(self, pid: int, inode: int, superblock: int) -> None:
-        found = list(libraries_of(pid))
+        found = list(libraries_of(pid, inode=inode))
         self._attach_all(found)
         # The process may be gone, and its view of the file with it.
-        if not any(library.inode == inode and library.identity in self._seen for library in found):
+        known = any(library.inode == inode and library.identity in self.findings for library in found)
+        if not known and not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110  once a library
             self._engine.forget_library(inode, superblock)
 
     def _attach_all(self, found: Iterable[Library]) -> list[str]:
-        return [library.name for library in found if library.identity not in self._seen and self._attach(library)]
+        names = [library.name for library in found if library.identity not in self.findings and self._attach(library)]
+        self._examiner.keep()
+        return names
 
     def _attach(self, library: Library) -> bool:
         """Set the probes of one file; the reason is logged when that cannot be done, unless the file is out of reach by now."""
         try:
-            points = self._set_all(library)
-            problem = library.problem if points or library.executable else "it lacks the functions that carry plaintext"
+            with Elf(library.path) as elf:
+                finding = self._examiner.examine(elf, library)
+                self._set(elf.descriptor_path, [point for points in finding.points.values() for point in points])
         except (ElfError, OSError) as error:
             if not os.path.exists(library.path):  # noqa: PTH110  a process that is gone took its view of the file with it
                 return False
-            points, problem = [], library.problem or str(error)
-        self._seen.add(library.identity)
-        if problem:
-            _log.warning("no probes in %s: %s", library.name, problem)
-        return bool(points)
+            finding = Finding(problem=library.problem or str(error))
+        self._remember(library, finding)
+        return bool(finding.points)
 
-    def _set_all(self, library: Library) -> list[ProbePoint]:
-        with Elf(library.path) as elf:
-            points = executable_points(elf) if library.executable else probe_points(elf, library.name.rpartition("/")[2])
-            self._set(elf.descriptor_path, points)
-        return points
+    def _remember(self, library: Library, finding: Finding) -> None:
+        self.findings[library.identity] = finding
+        if len(self.findings) > _REMEMBERED:
+            self.findings.popitem(last=False)
+        if finding.problem:
+            _log.warning("no probes in %s: %s", library.name, finding.problem)
 
     def _set(self, path: str, points: list[ProbePoint]) -> None:
         places: dict[tuple[bool, str], set[int]] = defaultdict(set)

@@ -17,6 +17,7 @@ from qtap.capture.engine import Engine
 from qtap.capture.priority import Budget, yield_to_traffic
 from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
+from qtap.capture.tls import NAMES
 from qtap.flow.selection import Selection
 from qtap.flow.table import ConnectionTable, clock_offset, is_for_table
 from qtap.model import Loss, Process, Sink
@@ -39,6 +40,8 @@ class LiveOptions(msgspec.Struct, frozen=True):
     memory: int = 256 << 20
     """Bytes; bodies that are still arriving may take half of it."""
     selection: Selection = Selection()
+    tls_probes: tuple[str, ...] | None = None
+    """Names of the TLS libraries to set probes in; None for all."""
 
 
 class LiveSource:
@@ -107,7 +110,7 @@ class LiveSource:
             allow_only=bool(options.selection),
         )
         self._table.mute = self._engine.mute
-        self._prober = Prober(self._engine)
+        self._prober = Prober(self._engine, options.tls_probes or NAMES)
         if options.selection.containers:
             self.processes.containers.load()
         if options.selection:
