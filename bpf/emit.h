@@ -30,8 +30,6 @@ static __always_inline int looks_like_request(const struct looks *l, u32 n) {
             u8 t = l->b[i + 1];
             if (i == 0)
                 return 0;
-            if (l->b[0] == 'P' && l->b[1] == 'R' && l->b[2] == 'I')
-                return 0; /* the HTTP/2 preface */
             return i + 1 >= n || t == '/' || t == '*' || (t | 0x20) == 'h' || l->b[0] == 'C';
         }
         if (!is_letter(c) && c != '-' && c != '_')
@@ -46,6 +44,40 @@ static __always_inline int looks_like_head(const struct looks *l, u32 n) {
     if (l->b[0] == '\r' || l->b[0] == '\n')
         return n < 4 || is_letter(l->b[2]);
     return looks_like_request(l, n);
+}
+
+/* The client's first bytes in HTTP/2 (RFC 9113 section 3.4), as far as they tell it from a request. */
+static __always_inline int looks_like_preface(const struct looks *l, u32 n) {
+    return n >= 5 && l->b[0] == 'P' && l->b[1] == 'R' && l->b[2] == 'I' && l->b[3] == ' ' && l->b[4] == '*';
+}
+
+/* The header of an HTTP/2 frame as a well-behaved peer sends it (RFC 9113 section 6); the server's first is SETTINGS. */
+static __always_inline int looks_like_frame(const struct looks *l, u32 n, int first) {
+    u32 length = l->b[0] << 16 | l->b[1] << 8 | l->b[2];
+    u32 stream = (u32)l->b[5] << 24 | l->b[6] << 16 | l->b[7] << 8 | l->b[8];
+    u8 flags = l->b[4];
+    if (n < 9 || length > 1 << 20 || stream >> 31)
+        return 0;
+    switch (l->b[3]) {
+    case 4: /* SETTINGS */
+        return !stream && length % 6 == 0 && (!flags || (flags == 1 && !length && !first));
+    case 0: /* DATA */
+        return !first && stream && !(flags & ~0x09);
+    case 1: /* HEADERS */
+        return !first && stream && !(flags & ~0x2d);
+    case 3: /* RST_STREAM */
+        return !first && stream && !flags && length == 4;
+    case 6: /* PING */
+        return !first && !stream && flags <= 1 && length == 8;
+    case 8: /* WINDOW_UPDATE */
+        return !first && !flags && length == 4;
+    default:
+        return 0;
+    }
+}
+
+static __always_inline int is_http(u8 kind) {
+    return kind == KIND_HTTP || kind == KIND_HTTP2;
 }
 
 /* A TLS record header (RFC 8446 section 5.1). */
@@ -220,8 +252,12 @@ static __always_inline u8 kind_of(u64 base, u64 n, struct stream *stream, u8 fro
         return KIND_UNKNOWN;
     if (may_be_tls && looks_like_tls(&looks))
         return KIND_TLS;
+    if (looks_like_preface(&looks, n))
+        return KIND_HTTP2;
     if (looks_like_head(&looks, n))
         return KIND_HTTP;
+    if (looks_like_frame(&looks, n, from_start))
+        return KIND_HTTP2;
     if (from_start || ++stream->looks >= LOOKS_BEFORE_OTHER)
         return KIND_OTHER;
     return KIND_UNKNOWN;

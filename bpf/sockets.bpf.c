@@ -122,9 +122,11 @@ static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struc
             tell_other(&call->header, call->state_key, state, head);
         if (state->kind == KIND_TLS)
             socket_tails.call(ctx, TAIL_CIPHERTEXT);
-        if (state->kind != KIND_HTTP)
+        if (!is_http(state->kind))
             return;
     }
+    if (state->kind == KIND_HTTP2)
+        call->header.level = LEVEL_FULL;
     fill_socket_header(&call->header, call->state_key, state, head, stream);
     stream->pos += call->header.total;
     int tail = emit_call(call, stream, is_long);
@@ -137,7 +139,7 @@ static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struc
 /* Bytes that cannot be read, or the end of the stream. */
 static __always_inline void pass_bare(struct long_call *call, struct socket_state *state, const struct sock_head *head, u8 flag) {
     struct stream *stream = &state->streams[call->header.dir & 1];
-    if (state->kind != KIND_HTTP)
+    if (!is_http(state->kind))
         return;
     fill_socket_header(&call->header, call->state_key, state, head, stream);
     stream->pos += call->header.total;

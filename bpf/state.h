@@ -5,7 +5,11 @@
 #define RING ((void *)bpf_pseudo_fd(1, 1000))
 #define MAX_CHUNK 16384
 
-enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_TLS = 2, KIND_OTHER = 3, KIND_MUTED = 4 };
+enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_HTTP2 = 2, KIND_TLS = 3, KIND_OTHER = 4, KIND_MUTED = 5 };
+/*
+ * KIND_HTTP2: all of it passes at every level. Headers mean nothing without all those before them, and telling frames apart by
+ * what 16 bytes of each call show is not exact; so user space drops the bodies.
+ */
 /* KIND_MUTED: carried HTTP, and user space asked for no more of it; its end is still told. */
 /* A socket that was open before capture may be in the middle of a body: look at so many calls before calling it other. */
 #define LOOKS_BEFORE_OTHER 64

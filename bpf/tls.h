@@ -99,9 +99,9 @@ static __always_inline int pass_plaintext(struct pt_regs *ctx, const struct hand
             emit_bare(&call.header, 0);
         }
     }
-    if (state->kind != KIND_HTTP)
+    if (!is_http(state->kind))
         return 0;
-    call.header.level = c->level;
+    call.header.level = state->kind == KIND_HTTP2 ? LEVEL_FULL : c->level;
     fill_handle_header(&call.header, key->handle, state, stream, n);
     stream->pos += n;
     call.walk.base = base;
@@ -211,7 +211,7 @@ static __always_inline int end_handle(u64 handle) {
         .opened = state->opened,
         .tgid = key.tgid,
     };
-    if (state->kind == KIND_HTTP || state->kind == KIND_MUTED)
+    if (is_http(state->kind) || state->kind == KIND_MUTED)
         emit_bare(&h, 0);
     leave_socket(state);
     handles.delete(&key);

@@ -30,7 +30,7 @@ _TAILS = {
     "handle_tails": ("walk_handle", "head_handle"),
 }
 _HEAD_PROGRAMS = ("head_socket", "head_handle")
-_KIND_MUTED = 4
+_KIND_MUTED = 5
 _SOCKET_STATE, _HANDLE_STATE = (56, 12, 16), (56, 16, 8)
 """Size of struct socket_state and struct handle_state in bpf/state.h, and the offsets of `kind` and `opened`."""
 _REFUSED, _ALLOWED = 0, 1

@@ -6,8 +6,9 @@ from typing import Protocol
 
 from qtap.flow.sockets import Totals
 from qtap.model import Connection, Transaction
-from qtap.wire import http1
+from qtap.wire import http1, http2
 from qtap.wire.http1_syntax import starts_request
+from qtap.wire.http2_attach import Attach, begins_client, begins_server
 from qtap.wire.observer import Handover, Listener, Observer
 from qtap.wire.successors import successor, takes_over
 
@@ -35,6 +36,7 @@ class Conversation:
     """
 
     __slots__ = (
+        "_attach",
         "_body_limit",
         "_early",
         "_expected",
@@ -70,6 +72,8 @@ class Conversation:
         self._uncopied = [0, 0]
         """Of the bytes up to there, those that passed and were not copied, though they were to be."""
         self._early: list[tuple[bytes, int, bool]] = []
+        self._attach: Attach | None = None
+        """Looks for HTTP/2 where the first bytes were not seen."""
         self._in_order = bool(connection.opened_at)
         """Every request before now was seen and has its answer, so that one too many is an answer that came early."""
         from_start = bool(connection.opened_at)
@@ -111,7 +115,7 @@ class Conversation:
         if position != expected[direction]:
             self._step(direction, position, at)
         expected[direction] = position + len(payload)
-        if not self.known_role and not self._learn_role(direction, position, payload):
+        if not self.known_role and not self._learn_role(direction, position, payload, at, boundary=boundary):
             return
         from_client = (direction == IN) == self.connection.server
         if self._early:
@@ -134,6 +138,7 @@ class Conversation:
             if not by_design:
                 self._uncopied[direction] += size
         if not self.known_role:
+            self._attach = None
             return
         from_client = (direction == IN) == self.connection.server
         if by_design:
@@ -196,20 +201,43 @@ class Conversation:
         self.release()
         self._in_order = False
         self._owner.lost(self.connection)
+        self._attach = None
         if self.known_role:
             self.observer.gap((direction == IN) == self.connection.server, max(position - expected, _UNKNOWN), at)
 
-    def _learn_role(self, direction: int, position: int, payload: bytes) -> bool:
-        """The client speaks first; later requests tell it, and responses the server; the middle of a body tells nothing."""
-        if payload.startswith(b"HTTP/"):
-            self.connection.server = direction == OUT
-        elif (self.connection.opened_at and not position) or starts_request(payload.lstrip(b"\r\n"), ordinary=True):
-            self.connection.server = direction == IN
+    def _learn_role(self, direction: int, position: int, payload: bytes, at: int, *, boundary: bool) -> bool:
+        """The client speaks first; later heads tell client and server; the middle of a body tells nothing.
+
+        Gives whether the bytes are to be fed now.
+        """
+        first = bool(self.connection.opened_at) and not position
+        if begins_client(payload) or (first and begins_server(payload)):
+            client = direction if begins_client(payload) else 1 - direction
+            self.observer = http2.Observer(self, self.connection, self._body_limit, from_start=True)
+        elif payload.startswith(b"HTTP/"):
+            client = 1 - direction
+        elif first or starts_request(payload.lstrip(b"\r\n"), ordinary=True):
+            client = direction
         else:
+            self._look_for_http2(direction, payload, at, boundary=boundary)
             return False
+        self._found_client(client)
+        return True
+
+    def _look_for_http2(self, direction: int, payload: bytes, at: int, *, boundary: bool) -> None:
+        attach = self._attach = self._attach or Attach()
+        client = attach.feed(direction, payload, at, boundary=boundary)
+        if client is not None:
+            self._found_client(client)
+            self.observer = http2.Observer(self, self.connection, self._body_limit, from_start=False)
+            for held_direction, data, held_at, held_boundary in attach.held:
+                self.observer.feed(held_direction == client, data, held_at, held_boundary)
+
+    def _found_client(self, direction: int) -> None:
+        self._attach = None
+        self.connection.server = direction == IN
         self.known_role = True
         self._owner.speaks(self.connection)
-        return True
 
     def _is_early(self, direction: int, payload: bytes) -> bool:
         # A write is reported when it returns: with one thread writing and another reading, the answer may be reported first.

@@ -67,7 +67,8 @@ class LiveSource:
         """Begin; `sink` is called on the reader's thread."""
         self._sink = sink
         options = self._options
-        self._table = ConnectionTable(sink, self.processes.get, body_limit=options.body_limit, live_limit=options.memory // 2)
+        body_limit = options.body_limit if options.level == "full" else 0
+        self._table = ConnectionTable(sink, self.processes.get, body_limit=body_limit, live_limit=options.memory // 2)
         self._thread.start()
 
     def stop(self) -> None:

@@ -102,7 +102,7 @@ class Peers:
 
 def _may_be_one(new: Transaction, waiting: Transaction) -> bool:
     """Tell whether both can be one exchange; `new` may be an answer whose request this end did not see."""
-    if new.connection is waiting.connection:
+    if new.connection is waiting.connection or new.stream != waiting.stream:
         return False
     return not new.request.head or new.request.head == waiting.request.head
 

@@ -6,19 +6,23 @@ import msgspec
 
 
 class Message(msgspec.Struct, gc=False):
-    """One HTTP/1 request or response (RFC 9112), possibly still arriving.
+    """One request or response, possibly still arriving.
 
     `gc=False` keeps a million of these out of the cycle collector; a Message holds only bytes and integers.
     """
 
     head: bytes = b""
-    """Start line, header lines and the empty line, exactly as on the wire; empty when never seen."""
+    """Start line, header lines and the empty line; empty when never seen.
+
+    Of HTTP/1, exactly as on the wire. Of HTTP/2, the start line is made up and the lines are the fields in order, pseudo-header
+    fields included (RFC 9113 section 8.3); a field that could not be decoded is named `‹unknown #n›`.
+    """
     body: bytes | bytearray = b""
     """After transfer decoding, before content decoding, cut at the body limit. A bytearray while it grows, then bytes."""
     body_size: int = 0
     """Bytes of the whole body so far, counting those beyond the limit and those known to be lost."""
     trailers: bytes = b""
-    """Raw trailer lines after a chunked body (RFC 9112 section 7.1.2)."""
+    """Trailer lines (RFC 9110 section 6.5), of HTTP/1 as on the wire."""
     wire_size: int = 0
     """Bytes on the wire: head, framing and body, lost ones included."""
     first_at: int = 0
@@ -68,6 +72,8 @@ def split_fields(block: bytes) -> list[tuple[bytes, bytes]]:
             name, value = fields[-1]
             fields[-1] = (name, (value + b" " + line.strip()).strip())
             continue
-        name, _, value = line.partition(b":")
+        # The first colon of an HTTP/2 pseudo-header field is part of its name (RFC 9113 section 8.3).
+        colon = line.find(b":", 1)
+        name, value = (line, b"") if colon < 0 else (line[:colon], line[colon + 1 :])
         fields.append((name.rstrip(), value.strip(b" \t")))
     return fields

@@ -19,8 +19,9 @@ class Transaction(msgspec.Struct, gc=False):
     """An xid: 20 characters of base32hex, sortable by time."""
     connection: Connection
     protocol: str = "http1"
+    """`http1`, `http2` or `grpc`, which is HTTP/2 too."""
     method: str = ""
-    """As on the wire, any letter case; empty when the request was never seen."""
+    """As on the wire, any letter case; empty when it was never seen."""
     target: str = ""
     """The request target as on the wire (RFC 9112 section 3.2), Latin-1."""
     status: int = 0
@@ -36,6 +37,8 @@ class Transaction(msgspec.Struct, gc=False):
     opaque: bool = False
     """The connection turned into a tunnel or another protocol with this response (RFC 9110 sections 7.8, 9.3.6)."""
     finished: bool = False
+    stream: int = 0
+    """The HTTP/2 stream (RFC 9113 section 5.1.1); 0 in HTTP/1."""
     host: str = ""
     """Host or authority of the request, else SNI, else the server's address."""
 

@@ -75,6 +75,8 @@ class Observer:
             if self._switched is not None:
                 self.handover = Handover(self._switched, from_client, stream.rest)
                 self._switched = None
+            elif self._requests.preface and from_client:
+                self.handover = Handover(None, from_client, self._requests.preface + stream.rest)
 
     def gap(self, from_client: bool, size: int, at: int) -> None:
         """Take note that `size` bytes of one direction were lost before its next ones; below 0: nobody knows how many."""

@@ -57,7 +57,8 @@ class Body:
     def start(self, transaction: Transaction, message: Message, length: int) -> None:
         """Open `message`, whose head is complete; `length` is what `http1_syntax.framing` gives, 0 for none."""
         self.transaction, self.message = transaction, message
-        self.lossy = self._frozen = False
+        self.lossy = False
+        self._frozen = not self._limit
         self._chunked = length == CHUNKED
         if length > 0:
             self.remaining = length

@@ -136,21 +136,24 @@ class Responses(Stream):
 class Requests(Stream):
     """What the client sends."""
 
-    __slots__ = ("_connection", "_pairing", "_responses")
+    __slots__ = ("_connection", "_pairing", "_responses", "preface")
 
     def __init__(self, connection: Connection, pairing: Pairing, responses: Responses, limit: int, *, from_start: bool) -> None:
         super().__init__(Body("request", limit), responses.turn_opaque, from_start=from_start)
+        self.preface = b""
+        """The part of the HTTP/2 preface that was read."""
         self._connection = connection
         self._pairing = pairing
         self._responses = responses
 
     def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:
-        """Open a transaction, or turn opaque at the HTTP/2 preface (RFC 9113 section 3.4), to which no successor is known."""
+        """Open a transaction, or leave the connection to a successor at the HTTP/2 preface (RFC 9113 section 3.4)."""
         facts = syntax.read_request(head, ordinary=ordinary)
         if facts is None:
             return False
         method, target, version, host, length = facts
         if method == "PRI" and version == b"HTTP/2.0":
+            self.preface = head
             self.turn_opaque()
             return True
         if self.body.state:

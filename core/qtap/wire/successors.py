@@ -9,12 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtap.model import Connection, Transaction
+from qtap.wire import http2
 from qtap.wire.observer import Handover, Listener, Observer
 
 Maker = Callable[[Listener, Connection, int, Handover], Observer]
 """Takes the listener, the connection, the body limit and the handover, of which it must not read `rest`: that is fed to it."""
 
-_PROTOCOLS: tuple[Callable[[Transaction | None], Maker | None], ...] = ()
+
+def _http2(transaction: Transaction | None) -> Maker | None:
+    """Take over at the client's preface, and at `101` with `Upgrade: h2c` (RFC 7540 section 3.2)."""
+    if transaction is None or transaction.response.field("upgrade").lower() == "h2c":
+        return http2.Observer.upgraded
+    return None
+
+
+_PROTOCOLS: tuple[Callable[[Transaction | None], Maker | None], ...] = (_http2,)
 
 
 def successor(transaction: Transaction | None) -> Maker | None:

@@ -1,0 +1,94 @@
+"""What HTTP/2 header blocks say, and how they are written down (RFC 9113 section 8.3).
+
+A head is kept in the form of HTTP/1: a start line made from the pseudo-header fields, then every field as a line, in order and
+with its name as on the wire, pseudo-header fields included, then an empty line. What is not known stands as `‹unknown›`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from qtap.wire.hpack import Entry
+
+MAX_HEAD: Final = 1 << 20
+"""Bytes of a head, or of trailers, that are kept: references to long entries can unpack to thousands of times their size."""
+UNKNOWN: Final = "‹unknown›".encode()
+_PSEUDO: Final = b":"[0]
+_GRPC: Final = b"\r\ncontent-type: application/grpc"
+
+
+class RequestHead(NamedTuple):
+    """A request's header block."""
+
+    head: bytes
+    method: str
+    """Empty when it is not known; likewise the next two."""
+    target: str
+    """`:path`; of a CONNECT without it, the authority."""
+    host: str
+    tunnel: bool
+    """CONNECT (RFC 9113 section 8.5), extended or not (RFC 8441): what follows is another protocol's."""
+
+
+def request_head(entries: list[Entry]) -> RequestHead:
+    """Read a request."""
+    pseudo, host = _pseudo_fields(entries), b""
+    method, path, host = pseudo.get(b":method", b""), pseudo.get(b":path", b""), pseudo.get(b":authority", b"")
+    tunnel = method == b"CONNECT"
+    if not host:
+        host = next((value for name, value, _ in entries if name == b"host"), b"")
+    target = path or (host if tunnel else b"")
+    start = b"%b %b HTTP/2\r\n" % (_word(method), _word(target))
+    head = _join(start, entries)
+    return RequestHead(head, method.decode("latin-1"), target.decode("latin-1"), host.decode("latin-1"), tunnel)
+
+
+def response_head(entries: list[Entry]) -> tuple[int, bytes]:
+    """Read a response; its status is 0 when it is not known."""
+    status = _pseudo_fields(entries).get(b":status", b"")
+    known = len(status) == 3 and status.isdigit()  # noqa: PLR2004 - RFC 9110 section 15
+    return (int(status) if known else 0), _join(b"HTTP/2 %b\r\n" % _word(status), entries)
+
+
+def trailer_lines(entries: list[Entry]) -> bytes:
+    """Give the lines of a trailer section."""
+    return _join(b"", entries)[:-2]
+
+
+def are_trailers(entries: list[Entry] | None) -> bool:
+    """Tell whether a block is surely no head: a head begins with a pseudo-header field."""
+    return bool(entries) and (name := entries[0][0]) is not None and name[:1] != b":"  # type: ignore[index]
+
+
+def is_grpc(head: bytes) -> bool:
+    """Tell whether a message is gRPC's (its PROTOCOL-HTTP2.md): `application/grpc`, perhaps with `+proto` or a parameter."""
+    at = head.find(_GRPC)
+    return at >= 0 and head[at + len(_GRPC) : at + len(_GRPC) + 1] in (b"\r", b"+", b";", b" ")
+
+
+def _pseudo_fields(entries: list[Entry]) -> dict[bytes, bytes]:
+    fields: dict[bytes, bytes] = {}
+    for name, value, _ in entries:
+        if name is None:
+            continue
+        if not name or name[0] != _PSEUDO:
+            break
+        fields[name] = value
+    return fields
+
+
+def _word(text: bytes) -> bytes:
+    return text.replace(b"\r", b"\\r").replace(b"\n", b"\\n") if text else UNKNOWN
+
+
+def _join(start: bytes, entries: list[Entry]) -> bytes:
+    lines = [entry[2] for entry in entries]
+    if sum(map(len, lines)) > MAX_HEAD:
+        room = MAX_HEAD
+        for count, line in enumerate(lines):
+            room -= len(line)
+            if room < 0:
+                del lines[count:]
+                lines.append(b"%b: more than %d bytes\r\n" % (UNKNOWN, MAX_HEAD))
+                break
+    return b"%b%b\r\n" % (start, b"".join(lines))

@@ -1,0 +1,199 @@
+"""The streams of one HTTP/2 connection: each is one request with its response (RFC 9113 sections 5.1, 8.1)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from qtap.model import Connection, Message, Transaction
+from qtap.wire.observer import Listener
+
+_MOST_LIVE: Final = 4096
+"""Streams of a connection; with more, the ends of the oldest are evidently not seen."""
+_MOST_RESET: Final = 512
+"""Streams that ended before their time, and whose last frames may still be on the way."""
+_PATIENCE: Final = 64
+"""Streams that begin after a loss before one that showed no frame since is given up: its end was lost."""
+
+
+class Part:
+    """One message of a stream, as it arrives."""
+
+    __slots__ = ("_frozen", "_limit", "doubtful", "lossy", "message", "open", "transaction", "what")
+
+    def __init__(self, what: str, transaction: Transaction, message: Message, limit: int) -> None:
+        self.what = what
+        self.transaction = transaction
+        self.message = message
+        self.open = True
+        """More may come."""
+        self.lossy = False
+        """Some of it is known to be lost."""
+        self.doubtful = False
+        """Its end may have been lost: no frame was seen since a loss."""
+        self._limit = limit
+        self._frozen = not limit
+        """No further byte of the body is kept: it would stand behind a hole, or the limit is reached."""
+
+    def keep(self, piece: bytes) -> None:
+        """Add to the body, up to the limit."""
+        message = self.message
+        message.body_size += len(piece)
+        if self._frozen:
+            return
+        body = message.body
+        room = self._limit - len(body)
+        if len(piece) > room:
+            piece = piece[:room]
+            self.keep_no_more()
+        if not body:
+            message.body = piece
+            return
+        if body.__class__ is bytes:
+            body = message.body = bytearray(body)
+        body += piece
+
+    def keep_no_more(self) -> None:
+        """Count what follows of the body without keeping it."""
+        if not self._frozen:
+            self._frozen = True
+            self.mark("body_cut")
+
+    def lose(self) -> None:
+        """Take note that some of the body is lost, and what follows stands behind a hole."""
+        self.lossy = self._frozen = True
+        self.mark("body_lost")
+
+    def mark(self, what: str) -> None:
+        """Add the reason `<side>_<what>` to the transaction."""
+        self.transaction.mark(f"{self.what}_{what}")
+
+    def end(self, *, complete: bool) -> None:
+        """Close the message."""
+        message = self.message
+        if message.body.__class__ is bytearray:
+            message.body = bytes(message.body)
+        message.complete = complete and not self.lossy
+        self.open = False
+
+
+class Exchange:
+    """A stream."""
+
+    __slots__ = ("request", "response", "transaction", "tunnel")
+
+    def __init__(self, transaction: Transaction, limit: int) -> None:
+        self.transaction = transaction
+        self.request = Part("request", transaction, transaction.request, limit)
+        self.response = Part("response", transaction, transaction.response, limit)
+        self.tunnel = False
+        """Its bodies are the bytes of another protocol."""
+
+
+class Streams:
+    """The streams that are not finished."""
+
+    __slots__ = ("_doubtful", "_early", "_listener", "_opened", "_reset", "connection", "highest", "limit", "live", "lossy")
+
+    def __init__(self, listener: Listener, connection: Connection, limit: int, *, lossy: bool) -> None:
+        self.connection = connection
+        self.limit = limit
+        self.live: dict[int, Exchange] = {}
+        self.highest = 0
+        """The number of the last stream that the client began."""
+        self.lossy = lossy
+        """Requests may have passed unseen."""
+        self._listener = listener
+        self._opened = 0
+        self._early: list[int] = []
+        """Streams of which only the response was seen, and whose request may be captured behind it."""
+        self._doubtful: deque[tuple[int, int]] = deque()
+        """How many streams must have been opened before this one is given up."""
+        self._reset: deque[int] = deque(maxlen=_MOST_RESET)
+
+    def open(self, stream: int, transaction: Transaction) -> Exchange:
+        """Add a stream by its transaction."""
+        if len(self.live) >= _MOST_LIVE:
+            self.give_up(next(iter(self.live)), "response_lost")
+        exchange = self.live[stream] = Exchange(transaction, self.limit)
+        self._opened += 1
+        self._listener.opened(transaction)
+        while self._doubtful and self._doubtful[0][0] <= self._opened:
+            self._doubt(self._doubtful.popleft()[1])
+        return exchange
+
+    def adopt(self, stream: int, transaction: Transaction) -> None:
+        """Go on with a transaction that was opened before, and whose request has ended."""
+        self.live[stream] = exchange = Exchange(transaction, self.limit)
+        exchange.request.open = False
+        self.highest = stream
+
+    def client_began(self, stream: int) -> None:
+        """Streams begin in order of their numbers: what the client has not begun until now, it began unseen."""
+        self.highest = stream
+        early, self._early = self._early, []
+        for number in early:
+            if number < stream:
+                self._request_missing(number)
+            elif number > stream:
+                self._early.append(number)
+
+    def answered_early(self, stream: int) -> None:
+        """Wait for the request of a response that was captured before it, where that can be."""
+        exchange = self.live[stream]
+        if stream > self.highest and (self.highest or not self.lossy):
+            self._early.append(stream)
+        else:
+            exchange.transaction.mark("request_lost" if self.highest else "attached_mid_connection")
+            exchange.request.end(complete=False)
+
+    def was_reset(self, stream: int) -> bool:
+        """Tell whether frames of `stream`, which is not live, are late ones of a stream that was."""
+        return stream in self._reset or not (self.lossy or stream > self.highest)
+
+    def settle(self, stream: int, exchange: Exchange) -> None:
+        """Finish the stream if both its messages have ended."""
+        if not (exchange.request.open or exchange.response.open):
+            del self.live[stream]
+            exchange.transaction.finished = True
+            self._listener.finished(exchange.transaction)
+
+    def give_up(self, stream: int, *reasons: str) -> None:
+        """Finish the stream before its end; its unfinished messages are marked, and it with the reasons that are not empty."""
+        exchange = self.live[stream]
+        self._reset.append(stream)
+        transaction = exchange.transaction
+        for part in (exchange.request, exchange.response):
+            if part.open:
+                if part.message.head and not part.lossy:
+                    part.mark("body_unfinished")
+                part.end(complete=False)
+        if not transaction.request.head and transaction.response.head:
+            transaction.mark("request_lost")
+        for reason in reasons:
+            if reason:
+                transaction.mark(reason)
+        self.settle(stream, exchange)
+
+    def doubt(self, what: str) -> None:
+        """Frames of one side may have been lost: so may be the end of every message that it has begun and not ended."""
+        due = self._opened + _PATIENCE
+        for stream, exchange in self.live.items():
+            part: Part = getattr(exchange, what)
+            if part.open:
+                part.doubtful = True
+                if part.message.head:
+                    part.lose()
+                self._doubtful.append((due, stream))
+
+    def _doubt(self, stream: int) -> None:
+        exchange = self.live.get(stream)
+        if exchange is not None and (exchange.request.doubtful or exchange.response.doubtful):
+            self.give_up(stream, "" if exchange.transaction.response.head else "response_lost")
+
+    def _request_missing(self, stream: int) -> None:
+        exchange = self.live.get(stream)
+        if exchange is not None:
+            exchange.transaction.mark("request_lost")
+            exchange.request.end(complete=False)
+            self.settle(stream, exchange)
