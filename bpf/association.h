@@ -68,7 +68,7 @@ static __always_inline int read_print(struct print *print, u32 tgid, u64 base, u
 /* The handle's socket is found. What was told of the handle without it is mended by a record of no bytes that carries it. */
 static __always_inline void associate(const struct handle_key *key, u64 sk) {
     struct handle_state *state = handle_state(key, sk);
-    if (!state || state->kind != KIND_HTTP)
+    if (!state || !is_http(state->kind))
         return;
     struct stream *stream = &state->streams[state->streams[OUT].seq ? OUT : IN];
     if (!stream->seq)

@@ -90,7 +90,7 @@ _STATIC: Final = _static()
 class Decoder:
     """Decodes the header blocks of one direction of one connection, in order."""
 
-    __slots__ = ("_capacity", "_inserted", "_size", "_table", "unknown")
+    __slots__ = ("_capacity", "_inserted", "_size", "_table", "_tainted", "unknown")
 
     def __init__(self, *, fresh: bool) -> None:
         """Begin with an empty table (`fresh`: the first block of the connection comes first), else with an unknown one."""
@@ -101,6 +101,8 @@ class Decoder:
         self._capacity = _FIRST_CAPACITY if fresh else _LATE_CAPACITY
         self.unknown = 0
         """How many fields of the last block are not known, or not wholly."""
+        self._tainted = False
+        """There was one ever; the table may hold values of unknown name."""
 
     def lose(self) -> None:
         """Forget the table: a block passed unseen."""
@@ -110,12 +112,14 @@ class Decoder:
 
     def decode(self, block: bytes) -> list[Entry] | None:
         """Give the fields of one whole block, or None when it is malformed."""
-        self.unknown = 0
         try:
-            return self._decode(block)
+            entries = self._decode(block)
         except (IndexError, _MalformedError):
             self.lose()
-            return None
+            entries = None
+        if self._tainted:
+            self.unknown = sum(name is None for name, _, _ in entries or ())
+        return entries
 
     def _decode(self, block: bytes) -> list[Entry]:
         entries: list[Entry] = []
@@ -182,7 +186,7 @@ class Decoder:
         return self._unknown(index, b"")
 
     def _unknown(self, index: int, value: bytes) -> Entry:
-        self.unknown += 1
+        self._tainted = True
         number = index - _STATIC_SIZE - self._inserted
         # At most 0: an entry that was seen, and evicted here before the encoder's table let go of it.
         name = f"‹unknown #{number}›" if number > 0 else "‹unknown›"

@@ -48,6 +48,8 @@ class Side(ABC):
         part = self.part(exchange)
         message = part.message
         part.doubtful = False
+        if not message.head:
+            part.lose_head()
         message.first_at = message.first_at or at
         message.last_at = at
         message.wire_size += wire
@@ -156,6 +158,11 @@ class Client(Side):
     def goaway(self, last: int, at: int) -> None:
         """It speaks of streams that the server began: none is waited for."""
 
+    def _cut(self, stream: int, exchange: Exchange, part: Part) -> None:
+        if not part.message.head:
+            exchange.transaction.mark("request_lost")
+        super()._cut(stream, exchange, part)
+
     def _transaction(self, stream: int, at: int) -> Transaction:
         return Transaction(id=new_xid(at), connection=self._streams.connection, protocol="http2", stream=stream)
 
@@ -179,7 +186,7 @@ class Server(Side):
         entries = block.entries or []
         if exchange is not None and (exchange.response.message.head or are_trailers(entries)):
             if not exchange.response.message.head:
-                exchange.response.lose()
+                exchange.response.lose_head()
             self._trailers(stream, exchange, block, at, ends=ends)
             return
         status, head = response_head(entries)
@@ -219,7 +226,6 @@ class Server(Side):
         else:
             transaction = exchange.transaction
         response = transaction.response
-        lost_before = response.wire_size > 0
         response.first_at = response.first_at or at
         response.last_at = at
         response.wire_size += block.wire
@@ -231,8 +237,6 @@ class Server(Side):
             exchange = self._streams.open(stream, transaction)
         exchange.response.doubtful = False
         self._check(exchange.response, block)
-        if lost_before:
-            exchange.response.lose()
         if orphan:
             self._streams.answered_early(stream)
         if exchange.tunnel and 200 <= status < 300:  # noqa: PLR2004 - RFC 9110 section 9.3.6

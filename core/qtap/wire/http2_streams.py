@@ -64,6 +64,11 @@ class Part:
         self.lossy = self._frozen = True
         self.mark("body_lost")
 
+    def lose_head(self) -> None:
+        """Take note that the message goes on without its head having been seen, so that nobody knows where its body began."""
+        self.lossy = self._frozen = True
+        self.mark("head_lost")
+
     def mark(self, what: str) -> None:
         """Add the reason `<side>_<what>` to the transaction."""
         self.transaction.mark(f"{self.what}_{what}")

@@ -1,0 +1,90 @@
+"""Real HTTP/2 traffic seen late, or with holes anywhere: a field is right or marked, and no message is mixed with another."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qtap.model import Transaction
+from tests.wire.http2_talk import Call, Talk, check, data, traffic
+
+CALLS, TRUTHS = traffic(60)
+
+
+def play(calls: list[Call], lost: set[int], *, from_start: bool = True, known: bool = True) -> list[Transaction]:
+    """Feed the calls but for the lost ones, which are reported as late as a reader can learn of them."""
+    talk = Talk(from_start=from_start, greeting=False)
+    missing = {True: 0, False: 0}
+    for index, (from_client, payload) in enumerate(calls):
+        if index in lost:
+            missing[from_client] += len(payload)
+            continue
+        if missing[from_client]:
+            talk.loses(missing[from_client] if known else -1, from_client=from_client)
+            missing[from_client] = 0
+        talk.call([payload], from_client=from_client)
+    return talk.ends()
+
+
+def test_all_of_it() -> None:
+    assert check(play(CALLS, set()), TRUTHS) == (60, 60)
+
+
+@pytest.mark.parametrize("first", range(1, len(CALLS), 3))
+def test_attached_before_any_call_a_field_is_right_or_unknown(first: int) -> None:
+    whole, count = check(play(CALLS[first:], set(), from_start=False), TRUTHS)
+    assert count > (len(CALLS) - first) // 6
+    assert whole <= count
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_one_call_lost_anywhere(known: bool) -> None:
+    for gone in range(len(CALLS)):
+        _, count = check(play(CALLS, {gone}, known=known), TRUTHS)
+        assert count >= 56
+
+
+@given(st.sets(st.integers(0, len(CALLS) - 1), max_size=30), st.integers(0, 40), st.booleans())
+@settings(max_examples=60)
+def test_any_calls_lost(lost: set[int], first: int, known: bool) -> None:
+    check(play(CALLS[first:], lost, from_start=not first, known=known), TRUTHS)
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=60)
+def test_bytes_lost_anywhere_in_a_call(rng: random.Random) -> None:
+    talk = Talk(greeting=False)
+    holes = set(rng.sample(range(len(CALLS)), 3))
+    for index, (from_client, payload) in enumerate(CALLS):
+        if index not in holes or len(payload) < 2:
+            talk.call([payload], from_client=from_client)
+            continue
+        start = rng.randrange(len(payload))
+        end = rng.randrange(start + 1, len(payload) + 1)
+        talk.observer.feed(from_client, payload[:start], 1)
+        talk.loses(end - start, from_client=from_client)
+        talk.observer.feed(from_client, payload[end:], 1, boundary=False)
+    check(talk.ends(), TRUTHS)
+
+
+def test_a_loss_within_a_body_is_exact_and_costs_no_other_stream_anything() -> None:
+    talk = Talk().ask(1).answer(1, ends=False)
+    call = data(1, b"0123456789" * 10, ends=True)
+    talk.server(call[:20]).loses(50, from_client=False).server(call[70:])
+    talk.ask(3).answer(3)
+    assert talk.seen() == ["GET /a?b=1 > 200 01234567890 (response_body_lost)", "GET /a?b=1 > 200"]
+    assert talk.finished_ones[0].response.body_size == 100
+
+
+def test_a_stream_whose_end_was_lost_is_given_up_when_many_have_passed() -> None:
+    talk = Talk().ask(1).answer(1, ends=False).server(data(1, b"x"))
+    talk.loses(100, from_client=False)
+    for number in range(70):
+        talk.ask(3 + 2 * number).answer(3 + 2 * number, [(":status", "200")])
+    first = talk.opened_ones[0]
+    assert first.finished
+    assert first.incomplete == ("response_body_lost",)
+    assert all(not t.incomplete for t in talk.opened_ones[1:])
