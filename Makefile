@@ -1,6 +1,7 @@
 # Two commands matter on a new machine: `make run` and `make test`. `make help` lists the others.
 
 ARGS ?=
+KERNELS ?=
 VENV ?= .venv
 PREFIX ?= /opt/qtap-tui
 BINDIR ?= /usr/local/bin
@@ -9,10 +10,10 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 export VENV PYTHON PREFIX BINDIR SUDO ARGS
 
 .NOTPARALLEL:
-.PHONY: help setup run demo test lint fuzz matrix bench lock install uninstall clean
+.PHONY: help setup run demo test test-kernels lint fuzz matrix bench lock install uninstall clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 \2/p' Makefile | while read -r make target text; do printf '%s %-11s%s\n' "$$make" "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 \2/p' Makefile | while read -r make target text; do printf '%s %-14s%s\n' "$$make" "$$target" "$$text"; done
 
 setup: ## install what `make run` and `make test` need, and start nothing
 	@.ci/setup test
@@ -27,6 +28,10 @@ demo: ## start the screen on the sample capture; needs neither root nor BCC
 
 test: lint ## pass everything: lint, types, walls, unit tests, snapshots and live tests; ARGS="-k name" selects
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+test-kernels: ## run the live tests on Debian's other kernels, under qemu; KERNELS=6.1 ARGS="-k name" selects
+	@.ci/setup kernels
+	@$(VENV)/bin/python -m tests.kernels $(KERNELS) -- $(ARGS)
 
 lint: ## check style, formatting, types and import walls
 	@.ci/setup test

@@ -95,7 +95,8 @@ static __always_inline int read_looks(struct looks *l, u64 base, u64 n) {
 
 static __always_inline void lose(u64 bytes) {
     count(COUNT_RING_FULL, 1);
-    count(COUNT_BYTES_LOST, bytes);
+    if (bytes) /* adding a constant 0 becomes an operation that Linux before 5.12 does not have */
+        count(COUNT_BYTES_LOST, bytes);
 }
 
 static __always_inline void submit(struct record *rec) {
@@ -119,6 +120,16 @@ static __always_inline void emit_bare(const struct record *header, u64 bytes) {
     bpf_ringbuf_submit(rec, header->type == REC_LIBRARY ? WAKEUP : NO_WAKEUP);
 }
 
+/*
+ * `n` from 1 to `limit`, a constant power of two, as every verifier sees it: it forgets what a comparison said of a register
+ * when the compiler keeps another that depends on it, or moves it to the stack (before Linux 6.13, and 5.11).
+ */
+static __always_inline u64 bounded(u64 n, const u64 limit) {
+    n--;
+    asm volatile("%0 &= %1" : "+r"(n) : "i"(limit - 1));
+    return n + 1;
+}
+
 #define EMIT_INTO(SIZE, PAD)                                                        \
     struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + (SIZE) + (PAD), 0); \
     if (!rec) {                                                                      \
@@ -127,7 +138,7 @@ static __always_inline void emit_bare(const struct record *header, u64 bytes) {
     }                                                                                \
     __builtin_memcpy(rec, header, sizeof *rec);                                      \
     rec->len = n;                                                                    \
-    if (bpf_probe_read_user(rec->data, n, (void *)base)) {                           \
+    if (bpf_probe_read_user(rec->data, bounded(n, SIZE), (void *)base)) {            \
         count(COUNT_UNREADABLE, 1);                                                  \
         rec->len = 0;                                                                \
         rec->flags |= FLAG_UNSEEN;                                                   \

@@ -129,6 +129,10 @@ static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struc
         call->header.level = LEVEL_FULL;
     fill_socket_header(&call->header, call->state_key, state, head, stream);
     stream->pos += call->header.total;
+    if (is_long && can_join(call)) {
+        emit_joined(&call->header, w);
+        return;
+    }
     int tail = emit_call(call, stream, is_long);
     if (!tail)
         return;

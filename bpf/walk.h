@@ -87,7 +87,8 @@ static __always_inline int ends_head(u64 base, u64 n) {
     for (u32 i = 0; i < JOIN_BUFFERS; i++) {                                                 \
         u64 n = w->left, at = rec->len;                                                      \
         if (n && n <= (SIZE) && at < (SIZE)) {                                               \
-            if (bpf_probe_read_user(rec->data + at, n, (void *)w->base))                     \
+            u64 into = bounded(at + 1, SIZE) - 1;                                            \
+            if (bpf_probe_read_user(rec->data + into, bounded(n, SIZE), (void *)w->base))    \
                 break;                                                                       \
             rec->len = at + n;                                                               \
         }                                                                                    \
@@ -180,9 +181,6 @@ static __always_inline int emit_call(struct long_call *call, struct stream *stre
         }
     } else if (!is_long) {
         emit_data(&call->header, w->base, w->left);
-        return 0;
-    } else if (can_join(call)) {
-        emit_joined(&call->header, w);
         return 0;
     }
     return 1 + TAIL_WALK;

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 20.0
+from tests.live.program import PATIENCE
 
 
 def make_certificate(folder: Path) -> Path:

@@ -6,6 +6,7 @@ Numbers and layouts are those of include/uapi/linux/bpf.h and perf_event.h. Ever
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Sequence
@@ -28,8 +29,8 @@ _ATTR_SIZE = 144
 def _syscall(number: int, *args: object) -> int:
     result: int = _libc.syscall(ctypes.c_long(number), *args)
     if result < 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno))
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
     return result
 
 
@@ -80,9 +81,9 @@ def load_program(kind: int, code: bytes, name: str, expected_attach: int = 0) ->
     """Load bytecode (map descriptors already in place) and give its descriptor; raises VerifierError or OSError."""
     try:
         return _load(kind, code, name, expected=expected_attach, log_size=0)
-    except PermissionError:
-        raise
     except OSError as error:
+        if error.errno == errno.EPERM:  # EACCES is the verifier's
+            raise
         log = ctypes.create_string_buffer(1 << 20)
         try:
             return _load(kind, code, name, expected=expected_attach, log_size=len(log), log=log)
@@ -136,7 +137,7 @@ def attach_uprobe(program: int, path: str, offset: int, *, at_return: bool, even
     args = (ctypes.c_int(-1), ctypes.c_int(0), ctypes.c_int(-1), ctypes.c_ulong(_PERF_FLAG_FD_CLOEXEC))
     fd = _syscall(_NR_PERF_EVENT_OPEN, buffer, *args)
     if _libc.ioctl(fd, ctypes.c_ulong(_PERF_EVENT_IOC_SET_BPF), ctypes.c_int(program)) < 0:
-        errno = ctypes.get_errno()
+        number = ctypes.get_errno()
         os.close(fd)
-        raise OSError(errno, os.strerror(errno))
+        raise OSError(number, os.strerror(number))
     return fd

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from qtap.capture import btf
+from qtap.capture.bytecode import let_loops_begin_by_jumps
 from qtap.capture.checks import BCC_REMEDY
 from qtap.capture.kept import keep, read_kept
 
@@ -168,7 +169,13 @@ def _compile(source: str) -> bytes:
         last = done.stderr.decode(errors="replace").strip().splitlines()
         shown = next((line for line in last if "error:" in line), last[-1] if last else "no message")
         raise CompileError(f"BCC could not compile the programs ({shown.strip()}); report this with `qtap-tui doctor`")
-    return done.stdout
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        return b""
+    for name, code in answer["programs"].items():
+        answer["programs"][name] = let_loops_begin_by_jumps(bytes.fromhex(code)).hex()
+    return json.dumps(answer).encode()
 
 
 def bcc_version() -> str:

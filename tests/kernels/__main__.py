@@ -1,0 +1,76 @@
+"""The command: `python -m tests.kernels [VERSION…] [-- --load | -- PYTEST…]`; `make test-kernels` calls it.
+
+Without arguments for pytest all live tests run. `--load` only asks each kernel whether it takes every program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from tests.kernels.guest import GuestError, run
+from tests.kernels.packages import RELEASES, PackageError, kernel
+
+_ROOT = Path(__file__).parents[2]
+_PATIENCE = 8
+"""How many times longer things take under emulation, at most."""
+
+
+def main() -> None:
+    """Run the tests under each kernel in turn, and say at the end how each went; exit status 1 when one failed."""
+    parser = argparse.ArgumentParser(prog="make test-kernels", description=__doc__)
+    parser.add_argument("kernels", nargs="*", choices=[*RELEASES, []], metavar="VERSION", help=f"of {', '.join(RELEASES)}")
+    ours, theirs = _split(sys.argv[1:])
+    versions = parser.parse_args(ours).kernels or list(RELEASES)
+    results = {version: _try(version, theirs) for version in versions}
+    for version, result in results.items():
+        _say(f"Linux {version}: {result or 'passed'}")
+    sys.exit(1 if any(results.values()) else 0)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1 :]
+
+
+def _try(version: str, arguments: list[str]) -> str:
+    """Give what went wrong; empty when all tests passed."""
+    began = time.monotonic()
+    try:
+        found = kernel(version)
+        _say(f"Linux {found.release} under qemu")
+        status = run(found, _script(arguments))
+    except (PackageError, GuestError) as error:
+        return f"FAILED, {error}"
+    _say(f"Linux {found.release} took {time.monotonic() - began:.0f} seconds")
+    return f"FAILED, pytest ended with {status}" if status else ""
+
+
+def _script(arguments: list[str]) -> str:
+    if arguments == ["--load"]:
+        command = [sys.executable, "-m", "tests.kernels.load"]
+    else:
+        paths = [] if any((_ROOT / argument.partition("::")[0]).exists() for argument in arguments) else ["tests/live"]
+        command = [sys.executable, "-m", "pytest", "-m", "live", "-p", "no:cacheprovider", *paths, *arguments]
+    environment = {
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "QTAP_REQUIRE_LIVE": "1",
+        "QTAP_TEST_PATIENCE": str(_PATIENCE),
+    }
+    set_up = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    return "\n".join(["ulimit -n 4096", *set_up, f"cd {shlex.quote(str(_ROOT))}", f"exec {shlex.join(command)}", ""])
+
+
+def _say(text: str) -> None:
+    print(f"qtap-tui: {text}", flush=True)
+
+
+main()
