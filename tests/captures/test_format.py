@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtap.captures.format import Header, Record, decode_record, encode_record
-from qtap.model import Transaction
+from qtap.model import Transaction, WebSocket, WebSocketMessage
 from tests.exports.samples import connection, records, transaction, transactions
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "capture.schema.json").read_text())
@@ -62,7 +62,7 @@ def test_the_schema_names_every_field() -> None:
     whole = transaction()
     for value, kind in [
         (whole, "transaction"), (whole.request, "message"), (connection(), "connection"), (Header.here(), "capture"),
-        (connection().process, "process"),
+        (connection().process, "process"), (WebSocket(), "websocket"), (WebSocketMessage(1, "text"), "websocket_message"),
     ]:  # fmt: skip
         assert {field.name for field in msgspec.structs.fields(value)} == set(definitions[kind]["properties"])
 

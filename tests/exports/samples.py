@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import UNSET
 
-from qtap.model import Connection, Container, Endpoint, Loss, Message, Process, Transaction
+from qtap.model import (
+    Connection,
+    Container,
+    Endpoint,
+    Loss,
+    Message,
+    Process,
+    Transaction,
+    WebSocket,
+    WebSocketMessage,
+)
 
 BEGAN = 1_767_323_045_123_456_789
 """2026-01-02T03:04:05.123456789Z."""
@@ -104,6 +115,20 @@ messages = st.builds(
     last_at=_numbers,
     complete=st.booleans(),
 )
+websocket_messages = st.builds(
+    WebSocketMessage,
+    at=_numbers,
+    kind=_texts,
+    from_client=st.booleans(),
+    payload=_bytes,
+    size=_numbers,
+    wire_size=_numbers,
+    compressed=st.booleans(),
+    faults=st.lists(_texts, max_size=2).map(tuple),
+)
+websockets = st.builds(
+    WebSocket, messages=st.lists(websocket_messages, max_size=3), dropped=_numbers, from_client=_numbers, from_server=_numbers
+)
 transactions = st.builds(
     Transaction,
     id=_texts,
@@ -120,6 +145,7 @@ transactions = st.builds(
     opaque=st.booleans(),
     finished=st.booleans(),
     host=_texts,
+    websocket=st.just(UNSET) | websockets,
 )
 losses = st.builds(Loss, where=_texts, count=_numbers, since=_numbers, at=_numbers, what=_texts)
 records = transactions | connections | processes | losses

@@ -126,7 +126,7 @@ def test_json_that_is_cut_wrong_or_too_deep_is_shown_as_it_stands(data: bytes) -
 
 
 def test_hex_shows_offset_digits_and_letters() -> None:
-    hexed = VIEWS[2].document(Body(b"GET /\x00\x1b[31m and so on"))
+    hexed = VIEWS[-1].document(Body(b"GET /\x00\x1b[31m and so on"))
     assert rows(hexed, 80)[0] == "00000000  47 45 54 20 2f 00 1b 5b  33 31 6d 20 61 6e 64 20 GET /..[31m and "
     assert rows(hexed, 60)[0] == "00000000  47 45 54 20  2f 00 1b 5b GET /..["
 
@@ -152,3 +152,15 @@ def test_bytes_of_heads_and_bodies_stand_below_each_other() -> None:
     found = rows(as_bytes(transaction(request_body=b"xyz")), 80)
     titles = [line for line in found if line.endswith("bytes")]
     assert titles == ["Request head, 92 bytes", "Request body, 3 bytes", "Response head, 51 bytes", "Response body, 79 bytes"]
+
+
+def test_server_sent_events_are_listed_with_type_id_and_data() -> None:
+    stream = b': ping\n\nevent: price\r\nid: 7\r\ndata: {"a": 1}\r\ndata: two\r\n\r\n'
+    stream += b"data:no space\n\nretry: 10\nodd\ndata: still arriv"
+    found = Body(stream, "text/event-stream")
+    view = choose(found).at(0)
+    assert view.name == "events"
+    assert rows(view.document(found), 60) == [
+        "  : ping", "▸ 1  price  id 7", '  {"a": 1}', "  two", "▸ 2  message", "  no space", "▸ 3  message  retry 10",
+        "  still arriv", "  ? odd",
+    ]  # fmt: skip

@@ -24,6 +24,10 @@ REASONS = {
     "closed_without_response": "the connection was closed before a response came",
     "connection_closed": "the connection was closed before the exchange was over",
     "connection_table_full": "too many connections at once; this one was no longer followed",
+    "messages_cut": "a message is longer than the limit (--http-buffer-size); the rest was counted, not kept",
+    "messages_dropped": "the oldest messages were dropped: only the latest are kept, within the limit (--http-buffer-size)",
+    "messages_lost": "messages, or parts of them, were lost on the way from the kernel",
+    "messages_unreadable": "compressed messages refer to earlier ones that were lost, so they cannot be read",
     "capture_ended": "capture ended before the exchange was over",
 }
 """Words of spec cli.md for `incomplete`, as sentences."""

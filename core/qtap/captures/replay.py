@@ -13,7 +13,7 @@ from functools import partial
 
 from qtap.captures.format import Record
 from qtap.captures.reader import CaptureReader
-from qtap.model import Connection, Loss, Message, Process, Sink, Transaction
+from qtap.model import Connection, Loss, Message, Process, Sink, Transaction, WebSocket
 
 _AHEAD_RECORDS = 2000
 _AHEAD_BYTES = 32 << 20
@@ -142,11 +142,18 @@ class Schedule:
         whole = copy.copy(record)
         record.status, record.response, record.informational = 0, Message(), ()
         record.incomplete, record.opaque, record.finished = (), False, False
+        if whole.websocket:
+            record.websocket = WebSocket()
+            self._add_messages(record.websocket, whole.websocket, due)
         self._push(min(whole.started_at, due), partial(self._sink.transaction_opened, record))
         if whole.response.head:
             self._push(min(max(whole.response.first_at, whole.started_at), due), partial(_answer, record, whole))
         self._held += whole.cost
         self._ends.append((due, whole.cost, partial(_finish, record, whole, self._sink)))
+
+    def _add_messages(self, socket: WebSocket, whole: WebSocket, due: int) -> None:
+        for message in whole.messages:
+            self._push(min(message.at, due), partial(socket.messages.append, message))
 
 
 def _answer(transaction: Transaction, whole: Transaction) -> None:
@@ -156,7 +163,7 @@ def _answer(transaction: Transaction, whole: Transaction) -> None:
 
 
 def _finish(transaction: Transaction, whole: Transaction, sink: Sink) -> None:
-    for field in ("response", "status", "informational", "incomplete", "opaque", "finished"):
+    for field in ("response", "status", "informational", "incomplete", "opaque", "finished", "websocket"):
         setattr(transaction, field, getattr(whole, field))
     sink.transaction_finished(transaction)
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from qtap import model
 from qtap.exports.encode import encode, rfc3339
 from qtap.exports.headers import field_map, header_map
 from qtap.model import Message, Process, Transaction
@@ -78,6 +79,33 @@ class Response(msgspec.Struct, omit_defaults=True, gc=False):
     trailers: dict[str, str] | None = None
 
 
+class WebSocketMessage(msgspec.Struct, omit_defaults=True, gc=False, rename={"sender": "from"}):
+    """One message or control frame."""
+
+    time: str
+    sender: str
+    """`client` or `server`."""
+    type: str
+    """`text`, `binary`, `close`, `ping`, `pong` or `unknown`."""
+    size: int
+    wire_size: int
+    compressed: bool = False
+    body: bytes | None = None
+    """After unmasking and inflating."""
+    incomplete: tuple[str, ...] = ()
+
+
+class WebSocket(msgspec.Struct, omit_defaults=True, gc=False):
+    """What passed on a connection that became a WebSocket."""
+
+    from_client: int
+    """How many messages the client sent."""
+    from_server: int
+    dropped: int = 0
+    """How many of the oldest are not in `messages`."""
+    messages: list[WebSocketMessage] | None = None
+
+
 class HttpTransaction(msgspec.Struct, omit_defaults=True, gc=False):
     """One request with its response."""
 
@@ -90,6 +118,7 @@ class HttpTransaction(msgspec.Struct, omit_defaults=True, gc=False):
     direction: str
     incomplete: tuple[str, ...] = ()
     """Why something is missing, in the words of docs/output.md."""
+    websocket: WebSocket | None = None
 
 
 def describe(transaction: Transaction, level: Level = "full", tags: tuple[str, ...] = ()) -> HttpTransaction:
@@ -117,6 +146,7 @@ def describe(transaction: Transaction, level: Level = "full", tags: tuple[str, .
         max(transaction.duration // 1_000_000, 1),
         transaction.connection.direction,
         transaction.incomplete,
+        _websocket(transaction.websocket, level) if transaction.websocket else None,
     )
 
 
@@ -132,6 +162,26 @@ def _add_content(part: Request | Response, message: Message, headers: Mapping[st
     if bodies:
         part.body = message.body
         part.body_truncated = max(message.body_missing, 0)
+
+
+def _websocket(socket: model.WebSocket, level: Level) -> WebSocket:
+    described = WebSocket(socket.from_client, socket.from_server, socket.dropped)
+    if level in ("headers", "full"):
+        described.messages = [_message(message, bodies=level == "full") for message in list(socket.messages)]
+    return described
+
+
+def _message(message: model.WebSocketMessage, *, bodies: bool) -> WebSocketMessage:
+    return WebSocketMessage(
+        rfc3339(message.at),
+        "client" if message.from_client else "server",
+        message.kind,
+        message.size,
+        message.wire_size,
+        message.compressed,
+        message.payload if bodies and message.payload else None,
+        message.faults,
+    )
 
 
 def _metadata(transaction: Transaction, tags: tuple[str, ...]) -> Metadata:

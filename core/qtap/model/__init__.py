@@ -10,5 +10,18 @@ from qtap.model.message import Message
 from qtap.model.process import Container, Process
 from qtap.model.sink import Loss, Sink, Source
 from qtap.model.transaction import Transaction
+from qtap.model.websocket import WebSocket, WebSocketMessage
 
-__all__ = ["Connection", "Container", "Endpoint", "Loss", "Message", "Process", "Sink", "Source", "Transaction"]
+__all__ = [
+    "Connection",
+    "Container",
+    "Endpoint",
+    "Loss",
+    "Message",
+    "Process",
+    "Sink",
+    "Source",
+    "Transaction",
+    "WebSocket",
+    "WebSocketMessage",
+]

@@ -6,6 +6,7 @@ import msgspec
 
 from qtap.model.connection import Connection
 from qtap.model.message import Message
+from qtap.model.websocket import WebSocket
 
 
 class Transaction(msgspec.Struct, gc=False):
@@ -41,6 +42,8 @@ class Transaction(msgspec.Struct, gc=False):
     """The HTTP/2 stream (RFC 9113 section 5.1.1); 0 in HTTP/1."""
     host: str = ""
     """Host or authority of the request, else SNI, else the server's address."""
+    websocket: WebSocket | msgspec.UnsetType = msgspec.UNSET
+    """What passed after the connection became a WebSocket; UNSET, which is false, for every other transaction."""
 
     def mark(self, reason: str) -> None:
         """Add a reason to `incomplete`, once."""
@@ -101,6 +104,8 @@ class Transaction(msgspec.Struct, gc=False):
         held = len(request.head) + len(request.body) + len(response.head) + len(response.body)
         if self.informational:
             held += sum(map(len, self.informational))
+        if self.websocket:
+            held += self.websocket.cost
         return 1000 + held + len(self.target) + len(request.trailers) + len(response.trailers)
 
     def _split_target(self) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtap.model import Connection, Transaction
-from qtap.wire import http2
+from qtap.wire import http2, websocket
 from qtap.wire.observer import Handover, Listener, Observer
 
 Maker = Callable[[Listener, Connection, int, Handover], Observer]
@@ -23,7 +23,7 @@ def _http2(transaction: Transaction | None) -> Maker | None:
     return None
 
 
-_PROTOCOLS: tuple[Callable[[Transaction | None], Maker | None], ...] = (_http2,)
+_PROTOCOLS: tuple[Callable[[Transaction | None], Maker | None], ...] = (_http2, websocket.maker)
 
 
 def successor(transaction: Transaction | None) -> Maker | None:

@@ -62,6 +62,19 @@ class TabBar(Bar):
         self._names = names
         self.current = 0
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tabs there are."""
+        return self._names
+
+    def offer(self, names: tuple[str, ...]) -> None:
+        """Show these tabs; the current one stays if it is among them."""
+        if names != self._names:
+            current = self._names[self.current]
+            self.current = names.index(current) if current in names else 0
+            self._names = names
+            self.refresh()
+
     def render_line(self, y: int) -> Strip:  # noqa: ARG002 - there is one line
         """Paint the names."""
         styles = self.palette.on("bar")

@@ -17,12 +17,14 @@ from qtap.model import Transaction
 from qtap_tui.actions import bindings
 from qtap_tui.details.body import as_bytes, body
 from qtap_tui.details.headers import headers
+from qtap_tui.details.messages import messages
 from qtap_tui.details.overview import overview
 from qtap_tui.document import Document, Span, SpanDocument
 from qtap_tui.widgets.bars import TabBar
 from qtap_tui.widgets.lines import Lines
 
 TABS = ("Overview", "Headers", "Request", "Response", "Bytes")
+WEBSOCKET_TABS = ("Overview", "Headers", "Messages", "Request", "Response", "Bytes")
 _REST = 10
 """A growing body is shown again after ten times as long as that took, so that keys always come first."""
 
@@ -44,10 +46,11 @@ class DocumentView(Lines):
         return self._count
 
     def show(self, document: Document, *, keep_place: bool) -> None:
-        """Show `document`, from its beginning or from where the last one stands."""
+        """Show `document`, from its beginning or from where the last one stands; at its end, follow it as it grows."""
+        was_at_end = 0 < self.last_top <= self.top
         self._document = document
         self._count = document.reflow(self.size.width - 2)
-        self.top = min(self.top, self.last_top) if keep_place else 0
+        self.top = 0 if not keep_place else self.last_top if was_at_end else min(self.top, self.last_top)
         self.refresh()
 
     def line(self, y: int, width: int, edge: Segment) -> Strip:
@@ -110,7 +113,7 @@ class Detail(Vertical):
 
     def action_tab(self, steps: int) -> None:
         """Show another tab."""
-        self._choose((self.tab + steps) % len(TABS))
+        self._choose((self.tab + steps) % len(self.query_one(TabBar).names))
 
     def action_view(self) -> None:
         """Show the body in another way."""
@@ -138,17 +141,20 @@ class Detail(Vertical):
         if transaction is None:
             return
         started = time.monotonic()
+        self.query_one(TabBar).offer(WEBSOCKET_TABS if transaction.websocket else TABS)
         self._looks = _looks(transaction)
         self.document_view.show(self._document(transaction), keep_place=keep_place)
         ended = time.monotonic()
         self._not_before = ended + _REST * (ended - started)
 
     def _document(self, transaction: Transaction) -> Document:
-        name = TABS[self.tab]
+        name = self.query_one(TabBar).names[self.tab]
         if name == "Overview":
             return overview(transaction, self._peer_of(transaction))
         if name == "Headers":
             return headers(transaction)
+        if name == "Messages" and transaction.websocket:
+            return messages(transaction.websocket, self._view_step, finished=transaction.finished)
         if name == "Bytes":
             return as_bytes(transaction)
         message = transaction.request if name == "Request" else transaction.response
@@ -168,4 +174,5 @@ def _looks(transaction: Transaction) -> object:
         response.wire_size,
         response.complete,
         response.last_at,
+        len(transaction.websocket.messages) if transaction.websocket else 0,
     )
