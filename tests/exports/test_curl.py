@@ -244,3 +244,20 @@ def test_bash_gives_back_any_bytes_that_were_quoted(tmp_path: Path, raw: bytes) 
 def test_every_export_is_in_the_registry() -> None:
     assert set(EXPORTS) == {"curl", "json"}
     assert all(export(transaction()) for export in EXPORTS.values())
+
+
+def test_http2_asks_for_http2_and_leaves_its_pseudo_header_fields_to_curl() -> None:
+    pseudo = b":method: GET\r\n:scheme: https\r\n:authority: shop:81\r\n:path: /a\r\n"
+    head = b"GET /a HTTP/2\r\n" + pseudo + b"user-agent: x\r\naccept: */*\r\n\r\n"
+    given = transaction(head, protocol="http2", host="shop:81")
+    assert to_curl(given) == "curl \\\n  https://shop:81/a \\\n  --http2 \\\n  -H 'user-agent: x' \\\n  -H 'accept: */*'"
+    given.connection.tls = False
+    assert "--http2-prior-knowledge" in to_curl(given)
+
+
+def test_what_http2_did_not_tell_is_said_after_the_command() -> None:
+    head = "‹unknown› ‹unknown› HTTP/2\r\n:scheme: https\r\n‹unknown #1›: \r\n\r\n".encode()
+    command = to_curl(transaction(head, protocol="http2", method="", target="", host="shop"))
+    assert "the target is not known" in command
+    assert "a header was not captured" in command
+    assert "‹" not in command.partition("#")[0]

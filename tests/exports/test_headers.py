@@ -70,3 +70,15 @@ def test_hostile_lines_do_not_fill_memory() -> None:
     assert len(headers._lines) <= 2048  # noqa: SLF001 - the bound is the point
     assert len(headers._names) <= 4096  # noqa: SLF001
     assert max(map(len, headers._lines)) <= 256  # noqa: SLF001
+
+
+def test_pseudo_header_fields_keep_their_names_and_the_pieces_of_a_cookie_are_one() -> None:
+    head = b"GET / HTTP/2\r\n:method: GET\r\n:path: /a:b\r\ncookie: a=1\r\ncookie: b=2\r\nx-y: 1\r\nx-y: 2\r\n\r\n"
+    assert header_map(Message(head=head)) == {":method": "GET", ":path": "/a:b", "Cookie": "a=1; b=2", "X-Y": "1, 2"}
+    plain = b"GET / HTTP/2\r\n:method: GET\r\n:path: /a\r\n\r\n"
+    assert header_map(Message(head=plain)) == {":method": "GET", ":path": "/a"}
+
+
+def test_unknown_fields_stand_under_their_mark() -> None:
+    head = "HTTP/2 ‹unknown›\r\n‹unknown #1›: \r\n‹unknown #2›: text\r\ncookie: a\r\ncookie: b\r\n\r\n".encode()
+    assert header_map(Message(head=head)) == {"‹unknown #1›": "", "‹unknown #2›": "text", "Cookie": "a; b"}

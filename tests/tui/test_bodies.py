@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import zlib
@@ -164,3 +165,25 @@ def test_server_sent_events_are_listed_with_type_id_and_data() -> None:
         "  : ping", "▸ 1  price  id 7", '  {"a": 1}', "  two", "▸ 2  message", "  no space", "▸ 3  message  retry 10",
         "  still arriv", "  ? odd",
     ]  # fmt: skip
+
+
+def test_grpc_shows_each_message_with_its_numbers() -> None:
+    message = b"\x08\x96\x01\x12\x05hello\x1a\x02\x08\x01"
+    packed = gzip.compress(message)
+    data = bytes(4) + bytes([len(message)]) + message + b"\1" + len(packed).to_bytes(4) + packed + b"\0\0\0\0\x09cut"
+    found = Body(data, "application/grpc+proto")
+    view = choose(found).at(0)
+    shown = rows(view.document(found), 60)
+    assert view.name == "gRPC"
+    assert shown[0] == f"message 1 · {len(message)} bytes"
+    assert shown[1:5] == ["1: 150", '2: "hello"', "3:", "  1: 1"]
+    assert shown[5].startswith(f"message 2 · {len(packed)} bytes · gzip")
+    assert shown[6:10] == shown[1:5]
+    assert shown[10] == "message 3 · 9 bytes · 6 of them missing"
+
+
+def test_grpc_web_shows_its_trailers_and_json_messages_are_json() -> None:
+    data = b'\0\0\0\0\x07{"a":1}\x80\0\0\0\x10grpc-status: 0\r\n'
+    found = Body(base64.b64encode(data), "application/grpc-web-text+json")
+    shown = rows(choose(found).at(0).document(found), 60)
+    assert shown == ["message 1 · 7 bytes", "{", '  "a": 1', "}", "trailers · 16 bytes", "grpc-status: 0"]

@@ -120,7 +120,7 @@ COLUMNS = {
     "method": Column("method", 6, lambda t, _: ("text", from_latin(t.method[:64]) or "?")),
     "status": Column("st", 3, _status),
     "host": Column("host", 0, lambda t, _: ("text", from_latin(t.host[:512]))),
-    "path": Column("path", 0, lambda t, _: ("text", from_latin(t.target[:4096]))),
+    "path": Column("path", 0, lambda t, _: ("text", from_latin(t.target[:4096]) or ("?" if t.request.head else ""))),
     "type": Column("type", 10, _type),
     "process": Column("process", 13, _process(13)),
     "wide process": Column("process", 22, _process(22)),

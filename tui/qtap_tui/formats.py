@@ -20,6 +20,11 @@ REASONS = {
     "response_body_unfinished": "the response body ended before its announced end",
     "request_lost": "the request was lost on the way from the kernel; only the response is known",
     "response_lost": "the response was lost on the way from the kernel",
+    "request_head_lost": "the head of the request was lost on the way from the kernel",
+    "response_head_lost": "the head of the response was lost on the way from the kernel",
+    "request_headers_unknown": "some request headers refer to ones that were not seen; they are marked ‹unknown›",
+    "response_headers_unknown": "some response headers refer to ones that were not seen; they are marked ‹unknown›",
+    "refused_by_goaway": "the server closed the connection to new requests before it looked at this one (GOAWAY)",
     "attached_mid_connection": "capture began in the middle of this connection; the request was sent before",
     "closed_without_response": "the connection was closed before a response came",
     "connection_closed": "the connection was closed before the exchange was over",
@@ -32,12 +37,17 @@ REASONS = {
 }
 """Words of spec cli.md for `incomplete`, as sentences."""
 
+_RESET = "stream_reset_"
+
 _LAST_SECOND = 253_402_300_799 - 86_400
 """About the end of the year 9999, in any zone."""
 
 
 def reason(word: str) -> str:
     """Explain one word of `Transaction.incomplete`."""
+    code = word.removeprefix(_RESET)
+    if code != word:
+        return f"one side ended the stream before its end ({code.upper()})"
     return REASONS.get(word, word.replace("_", " "))
 
 

@@ -18,6 +18,7 @@ _PLAIN_TARGET = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*")
 """RFC 3986 sections 3.3, 3.4. Brackets and braces are patterns to curl, a fragment would be cut off."""
 _DOT_SEGMENT = re.compile(r"/(\.|%2[Ee]){1,2}(/|$|\?)")
 """curl resolves these (RFC 3986 section 5.2.4) before it sends."""
+_UNKNOWN = "‹unknown".encode()
 _OWN_LENGTH = (b"content-length", b"host")
 _EXPECT_FROM = 1024
 """curl adds `Expect: 100-continue` above 1 MB (everything.curl.dev/http/post/expect100); far below it is safe."""
@@ -59,6 +60,9 @@ def _address(transaction: Transaction, missing: list[str]) -> list[str]:
     server = connection.local if connection.server else connection.remote
     authority = transaction.host if _AUTHORITY.fullmatch(transaction.host) else str(server)
     base, target = f"{transaction.scheme}://{authority}", transaction.target
+    if not target:
+        missing.append("the target is not known")
+        return [quote(f"{base}/".encode())]
     if _PLAIN_TARGET.fullmatch(target) and not _DOT_SEGMENT.search(target):
         return [quote((base + target).encode())]
     raw = target.encode("latin-1", "replace")
@@ -69,14 +73,22 @@ def _address(transaction: Transaction, missing: list[str]) -> list[str]:
 
 
 def _version(transaction: Transaction) -> list[str]:
-    return ["--http1.0"] if transaction.request.start_line.endswith("HTTP/1.0") else []
+    version = transaction.request.start_line.rpartition(" ")[2]
+    if version == "HTTP/2":
+        return ["--http2" if transaction.connection.tls else "--http2-prior-knowledge"]
+    return ["--http1.0"] if version == "HTTP/1.0" else []
 
 
 def _headers(transaction: Transaction, missing: list[str]) -> list[str]:
     words, seen = [], set()
     for name, value in transaction.request.fields:
         lower = name.lower()
-        seen.add(lower)
+        seen.add(b"host" if lower == b":authority" else lower)
+        if lower.startswith(b":"):
+            continue
+        if lower.startswith(_UNKNOWN):
+            missing.append("a header was not captured, because it was sent before capture began or after a loss")
+            continue
         if lower in _OWN_LENGTH and not _is_foreign_host(transaction, lower, value):
             continue
         if lower == b"transfer-encoding" and value.lower() != b"chunked":

@@ -48,9 +48,16 @@ def field_map(block: bytes) -> dict[str, str]:
     for raw_name, raw_value in split_fields(block):
         key, value = canonical_name(_text(raw_name)), _text(raw_value)
         if key in fields:
-            value = fields[key] + ("\n" if key == "Set-Cookie" else ", ") + value
+            value = fields[key] + _separator(key, next(iter(fields))) + value
         fields[key] = value
     return fields
+
+
+def _separator(key: str, first: str) -> str:
+    """Give what joins the values of repeated fields; HTTP/2, whose heads begin so, splits cookies (RFC 9113 section 8.2.3)."""
+    if key == "Set-Cookie":
+        return "\n"
+    return "; " if key == "Cookie" and first[:1] in ":‹" else ", "
 
 
 def canonical_name(name: str) -> str:
@@ -78,7 +85,8 @@ def _plain_map(lines: list[bytes]) -> dict[str, str] | None:
 def _learn(line: bytes) -> tuple[str, str] | None:
     if b"\n" in line or b"\r" in line or line[:1] in b" \t":
         return None
-    name, _, value = line.partition(b":")
+    colon = line.find(b":", 1)
+    name, value = (line, b"") if colon < 0 else (line[:colon], line[colon + 1 :])
     pair = canonical_name(_text(name.rstrip())), _text(value.strip(b" \t"))
     if len(line) <= _MAX_LINE:
         if len(_lines) >= _MAX_LINES:

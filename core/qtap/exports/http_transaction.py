@@ -13,6 +13,7 @@ from qtap import model
 from qtap.exports.encode import encode, rfc3339
 from qtap.exports.headers import field_map, header_map
 from qtap.model import Message, Process, Transaction
+from qtap.wire.grpc import call_of
 
 Level = Literal["none", "summary", "headers", "full"]
 """How much of a transaction leaves the program (spec qtap.md 4.1)."""
@@ -119,6 +120,12 @@ class HttpTransaction(msgspec.Struct, omit_defaults=True, gc=False):
     incomplete: tuple[str, ...] = ()
     """Why something is missing, in the words of docs/output.md."""
     websocket: WebSocket | None = None
+    grpc_service: str = ""
+    grpc_method: str = ""
+    grpc_status: str = ""
+    """The number."""
+    grpc_status_name: str = ""
+    grpc_message: str = ""
 
 
 def describe(transaction: Transaction, level: Level = "full", tags: tuple[str, ...] = ()) -> HttpTransaction:
@@ -130,7 +137,7 @@ def describe(transaction: Transaction, level: Level = "full", tags: tuple[str, .
         transaction.scheme,
         transaction.path,
         transaction.host,
-        transaction.protocol,
+        "http2" if transaction.protocol == "grpc" else transaction.protocol,
         sent.get("User-Agent", ""),
         sent.get("Content-Type", ""),
     )
@@ -138,7 +145,7 @@ def describe(transaction: Transaction, level: Level = "full", tags: tuple[str, .
     if level in ("headers", "full"):
         _add_content(request, transaction.request, sent, bodies=level == "full")
         _add_content(response, transaction.response, received, bodies=level == "full")
-    return HttpTransaction(
+    described = HttpTransaction(
         _metadata(transaction, tags),
         request,
         response,
@@ -148,6 +155,11 @@ def describe(transaction: Transaction, level: Level = "full", tags: tuple[str, .
         transaction.incomplete,
         _websocket(transaction.websocket, level) if transaction.websocket else None,
     )
+    call = call_of(transaction)
+    if call is not None:
+        described.grpc_service, described.grpc_method, described.grpc_message = call.service, call.method, call.message
+        described.grpc_status, described.grpc_status_name = call.status, call.status_name
+    return described
 
 
 def to_json(transaction: Transaction) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qtap_tui.bodies.event_stream import EventStreamView
+from qtap_tui.bodies.grpc import GrpcView, ProtobufView
 from qtap_tui.bodies.hex_dump import HexView
 from qtap_tui.bodies.pretty_json import JsonView
 from qtap_tui.bodies.text import TextView
 from qtap_tui.bodies.view import Body, BodyView
 
-VIEWS: tuple[BodyView, ...] = (JsonView(), EventStreamView(), TextView(), HexView())
+VIEWS: tuple[BodyView, ...] = (JsonView(), EventStreamView(), TextView(), HexView(), GrpcView(), ProtobufView())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtap.model import Connection, Message, Transaction
+from qtap.wire.grpc import call_of
 from qtap_tui import formats
 from qtap_tui.columns import PEER, status_role
 from qtap_tui.document import Line, Span, SpanDocument
@@ -25,6 +26,7 @@ def overview(transaction: Transaction, peer: Transaction | None) -> SpanDocument
     lines = [
         *_summary(transaction),
         *_missing(transaction),
+        *_grpc(transaction),
         (),
         *_who(transaction),
         (),
@@ -45,7 +47,7 @@ def _summary(transaction: Transaction) -> list[Line]:
     url = from_latin(transaction.url if transaction.target.startswith("/") else transaction.target or transaction.host)
     status = transaction.response.start_line.partition(" ")[2] if transaction.status else ""
     first: list[Span] = [
-        ("title", from_latin(transaction.method[:_LABEL]) or "(request not seen)"),
+        ("title", from_latin(transaction.method[:_LABEL]) or _no_method(transaction)),
         ("text", " " + shorten(url, _LONGEST, "Headers")),
     ]
     if status:
@@ -58,6 +60,23 @@ def _summary(transaction: Transaction) -> list[Line]:
     if transaction.status and not transaction.finished:
         second.append(("live", "  ● still arriving"))
     return [first, second]
+
+
+def _no_method(transaction: Transaction) -> str:
+    return "(method not known)" if transaction.request.head else "(request not seen)"
+
+
+def _grpc(transaction: Transaction) -> list[Line]:
+    call = call_of(transaction)
+    if call is None:
+        return []
+    status = f"{call.status} {call.status_name}".strip() or "no status seen"
+    role = "ok" if call.status == "0" else "server-error" if call.status else "dim"
+    return [
+        *_field("Service", call.service),
+        *_field("Method", call.method),
+        *_field("Status", f"{status}: {call.message}" if call.message else status, role),
+    ]
 
 
 def _missing(transaction: Transaction) -> list[Line]:
@@ -94,7 +113,7 @@ def _where(transaction: Transaction, peer: Transaction | None) -> list[Line]:
         *_field("Local", str(connection.local)),
         *_field("Remote", str(connection.remote)),
         *_field("TLS", _tls(connection)),
-        *_field("Protocol", transaction.protocol),
+        *_field("Protocol", transaction.protocol + (f", stream {transaction.stream}" if transaction.stream else "")),
         *_field("Connection", f"{connection.id}" + ("" if connection.opened_at else ", open before capture began"), "dim"),
     ]
     if connection.bytes_sent or connection.bytes_received:
