@@ -73,6 +73,7 @@ class Session:
         self._log_sink = LogSink(self.log)
         self._phase: Phase = "starting"
         self._message = "setting probes"
+        self._problem = self._unmatched = ""
         self._pipe_gone = False
         self._reader = self._open_capture()
         self._header = self._reader.header if self._reader else Header.here()
@@ -115,6 +116,7 @@ class Session:
         return EngineState(
             phase=self._phase,
             message=self._message,
+            problem=self._problem or ("" if self.log.end else self._unmatched),
             losses=losses,
             memory_used=self.log.used,
             memory_limit=self.log.limit,
@@ -167,7 +169,11 @@ class Session:
         options = self._options
         selection = Selection(options.pids, options.exes, options.containers)
         live = LiveOptions(options.level, options.ring_size, options.body_limit, options.memory, selection, options.tls_probes)
-        return LiveSource(live, self._ready, self._failed)
+        return LiveSource(live, self._ready, self._failed, self._unmatched_yet)
+
+    def _unmatched_yet(self, names: list[str]) -> None:
+        self._unmatched = f"no process fits {', '.join(names)} yet; one that starts later is captured"
+        log.warning("%s", self._unmatched)
 
     def _ready(self, probes: int, libraries: list[str]) -> None:
         where = ", ".join(libraries) or "no TLS library yet"
@@ -204,14 +210,14 @@ class Session:
         self.ended.set()
 
     def _store_failed(self, error: OSError) -> None:
-        self._message, self.status = f"recording stopped: {error.strerror}", FAILED
-        log.error("%s", self._message)
+        self._problem, self.status = f"recording stopped: {error.strerror}", FAILED
+        log.error("%s", self._problem)
         self.ended.set()
 
     @property
     def message(self) -> str:
-        """The sentence of the current phase."""
-        return self._message
+        """What went wrong, else the sentence of the current phase."""
+        return self._problem or self._message
 
 
 def run_headless(options: Options) -> int:

@@ -89,7 +89,8 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option("--replay", metavar="FILE", default="", help="Show a capture instead of live traffic; needs no root. - is stdin.")
 @click.option("--demo", is_flag=True, help="Show the sample capture that ships with the program, at its own speed.")
 @click.option("--level", type=click.Choice(["summary", "headers", "full"]), default="full", show_default=True,
-              help="How much of each request is captured; below full, bodies never leave the kernel.")  # fmt: skip
+              help="How much of each request is captured. summary: who, where, status, sizes, times; headers: header lines "
+              "too; full: bodies too. Below full, bodies never leave the kernel.")  # fmt: skip
 @click.option("--pid", "pids", type=click.IntRange(1), multiple=True, help="Capture only this process and its children.")
 @click.option("--exe", "exes", metavar="TEXT", multiple=True, help="Capture only executables whose path contains this.")
 @click.option("--container", "containers", metavar="NAME", multiple=True, help="Capture only this container (name or id).")

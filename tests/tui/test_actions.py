@@ -9,6 +9,7 @@ from textual.dom import DOMNode
 
 from qtap_tui.actions import ACTIONS, BY_ID, PLACES, Action, key_name
 from qtap_tui.app import QtapApp
+from qtap_tui.screens.copy import CopyScreen
 from qtap_tui.screens.help import help_lines
 from qtap_tui.screens.requests import RequestsScreen
 from qtap_tui.widgets.detail import Detail, DocumentView
@@ -23,6 +24,7 @@ DOERS: dict[str, tuple[type[DOMNode], ...]] = {
     "list": (TransactionList,),
     "detail": (Detail,),
     "filter": (Words,),
+    "copy": (CopyScreen,),
     "lines": (TransactionList, DocumentView),
 }
 
@@ -41,8 +43,7 @@ def test_every_action_has_its_method(action: Action) -> None:
 
 
 def test_no_key_does_two_things_where_both_apply() -> None:
-    together = (("app", "requests", "list", "lines"), ("app", "requests", "detail", "lines"))
-    for places in together:
+    for places in (("app", "requests", "list", "lines"), ("app", "requests", "detail", "lines"), ("copy",)):
         keys = Counter(key for action in ACTIONS if action.place in places for key in action.keys.split(","))
         assert [key for key, count in keys.items() if count > 1] == []
 
@@ -60,7 +61,7 @@ def test_keys_are_named_as_people_do() -> None:
 
 async def test_the_footer_names_what_can_be_done_here() -> None:
     async with running(SyntheticFeed().fill(3)) as screen:
-        assert "Enter Details  / Filter  p Pause  q Back  ? Help" in screen.lines()[-1]
+        assert "Enter Details  / Filter  p Pause  y Copy  q Quit  ? Help" in screen.lines()[-1]
         await screen.press("enter")
         assert "→ Next tab" in screen.lines()[-1]
         await screen.press("q", "slash")

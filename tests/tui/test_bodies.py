@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from qtap.model import Message
 from qtap_tui.bodies import VIEWS, Body, choose
 from qtap_tui.bodies.coding import LIMIT, decode
+from qtap_tui.bodies.text import charset_note
 from qtap_tui.details.body import as_bytes, body
 from tests.tui.synthetic import transaction
 from tests.tui.test_document import rows
@@ -187,3 +188,25 @@ def test_grpc_web_shows_its_trailers_and_json_messages_are_json() -> None:
     found = Body(base64.b64encode(data), "application/grpc-web-text+json")
     shown = rows(choose(found).at(0).document(found), 60)
     assert shown == ["message 1 · 7 bytes", "{", '  "a": 1', "}", "trailers · 16 bytes", "grpc-status: 0"]
+
+
+@pytest.mark.parametrize(
+    ("data", "charset", "note"),
+    [
+        (b"plain", "", ""),
+        ("caf\u00e9".encode(), "utf-8", ""),
+        (b"caf\xe9 au lait", "", "not UTF-8, read as windows-1252"),
+        (b"caf\xe9 au lait", "x-unknown", "not UTF-8, read as windows-1252"),
+        (b"caf\xe9 au lait", "iso-8859-1", ""),
+        (b"caf\xe9 au lait", "utf-8", "bytes that are not utf-8 shown as \ufffd"),
+        ("caf\u00e9".encode()[:-1], "", ""),
+    ],
+)
+def test_text_that_is_not_what_its_sender_said_is_labelled(data: bytes, charset: str, note: str) -> None:
+    assert charset_note(Body(data, "text/plain", charset)) == note
+
+
+def test_a_part_of_json_is_not_called_json() -> None:
+    half = Message(body=b'{"a": [1, 2', body_size=100, head=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    text = "\n".join(rows(body(half, 0, finished=True), 200))
+    assert text.startswith("JSON, cut · application/json · 11 bytes · not well-formed as it stands, shown as it came")

@@ -7,6 +7,7 @@ import pytest
 from textual.timer import Timer, TimerCallback
 from textual.widgets import Input
 
+from qtap.flow.log import TransactionLog
 from qtap.flow.state import EngineState
 from qtap_tui.screens.confirm import ConfirmScreen
 from qtap_tui.screens.help import HelpScreen
@@ -257,6 +258,45 @@ async def test_losses_are_loud_and_named_by_place() -> None:
         await screen.pilot.pause()
         assert "LOST ring 1,234 store 2" in screen.status
         assert "5 dropped" in screen.status
+
+
+async def test_a_small_screen_shows_a_problem_and_losses_before_the_probes() -> None:
+    feed = numbered(3)
+    message = "recording to /var/tmp/a.jsonl.zst, 112 probes in libssl.so.3, libssl.so.1.1, libssl3.so"
+    problem = "recording stopped: No space left on device"
+    feed.engine = msgspec.structs.replace(feed.engine, message=message, problem=problem, losses={"ring": 1234})
+    async with running(feed) as screen:
+        assert screen.status.startswith(" ● LIVE  ✗ recording stopped: No space left on device   LOST ring 1,234 ")
+        assert len(screen.status) == SMALL[0]
+        feed.engine = msgspec.structs.replace(feed.engine, problem="", losses={})
+        screen.look()
+        await screen.pilot.pause()
+        assert "following  3 rows" in screen.status
+        assert "MiB  recording to" in screen.status
+        assert screen.status.rstrip().endswith("…")
+
+
+async def test_a_pause_says_how_many_rows_left_meanwhile() -> None:
+    row = transaction()
+    feed = SyntheticFeed(log=TransactionLog(10 * row.cost + 5)).fill(10, transaction)
+    async with running(feed) as screen:
+        await screen.press("p")
+        assert "gone" not in screen.status
+        feed.fill(4, transaction)
+        screen.look()
+        await screen.pilot.pause()
+        assert "PAUSED, 4 new, 4 gone" in screen.status
+
+
+async def test_the_footer_says_what_q_does() -> None:
+    async with running(numbered(3)) as screen:
+        assert "q Quit" in screen.lines()[-1]
+        await screen.press("enter")
+        assert "q Back" in screen.lines()[-1]
+        await screen.press("q", "slash", "1", "enter")
+        assert "q Back" in screen.lines()[-1]
+        await screen.press("q")
+        assert "q Quit" in screen.lines()[-1]
 
 
 async def test_memory_is_shown_with_its_limit() -> None:

@@ -14,13 +14,14 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Place = Literal["app", "requests", "lines", "list", "detail", "filter"]
+Place = Literal["app", "requests", "lines", "list", "detail", "filter", "copy"]
 
 PLACES: dict[Place, str] = {
     "list": "In the list",
     "requests": "On this screen",
     "detail": "In the details",
     "filter": "In the filter",
+    "copy": "After y",
     "lines": "Moving",
     "app": "Everywhere",
 }
@@ -56,6 +57,7 @@ ACTIONS = (
            footer=True),
     Action("requests.follow", "f", "follow", "Follow", "Follow the newest request, or stop following"),
     Action("requests.pause", "p", "pause", "Pause", "Let the list stand still, capture goes on; again: let go", footer=True),
+    Action("requests.copy", "y", "copy", "Copy", "Copy the request as cURL, its URL or a body, or save one", footer=True),
     Action("requests.clear", "c", "clear", "Clear", "Forget every captured request, after asking"),
     Action("requests.zoom", "z", "zoom", "Zoom", "Give the whole screen to this pane, or back"),
     Action("requests.pane", "tab,shift+tab", "pane", "Other pane", "Go to the other pane"),
@@ -68,6 +70,15 @@ ACTIONS = (
     Action("detail.previous", "K", "step(-1)", "Previous", "Show the previous request of the list"),
     Action("filter.keep", "enter,down", "screen.keep_filter", "Keep", "Keep the filter and go to the list", footer=True),
     Action("filter.drop", "escape", "screen.drop_filter", "Drop", "Clear the filter", footer=True),
+    Action("copy.curl", "c", "copy('curl')", "cURL", "Copy a curl command that sends the request again", footer=True),
+    Action("copy.url", "u", "copy('url')", "URL", "Copy the URL", footer=True),
+    Action("copy.response", "b", "copy('response')", "Response body", "Copy the response body", footer=True),
+    Action("copy.request", "r", "copy('request')", "Request body", "Copy the request body", footer=True),
+    Action("copy.save_curl", "C", "save('curl')", "Save cURL", "Save the curl command in the current folder"),
+    Action("copy.save_url", "U", "save('url')", "Save URL", "Save the URL in the current folder"),
+    Action("copy.save_response", "B", "save('response')", "Save response", "Save the response body in the current folder"),
+    Action("copy.save_request", "R", "save('request')", "Save request", "Save the request body in the current folder"),
+    Action("copy.leave", "escape,q,y", "dismiss", "Back", "Copy nothing"),
     Action("lines.down", "down,j", "move(1)", "Down", "One line down"),
     Action("lines.up", "up,k", "move(-1)", "Up", "One line up; in the list this stops following"),
     Action("lines.page_down", "pagedown,ctrl+f,space", "page(1)", "Page down", "One page down"),

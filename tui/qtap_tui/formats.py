@@ -11,17 +11,18 @@ _TEN = 10
 _MINUTE = 60
 _HOUR = 3600
 
+_LOST = "was lost on the way from the kernel (a larger --ring-size loses less)"
 REASONS = {
     "request_body_cut": "the request body is longer than the limit (--http-buffer-size); the rest was counted, not kept",
     "response_body_cut": "the response body is longer than the limit (--http-buffer-size); the rest was counted, not kept",
-    "request_body_lost": "part of the request body was lost on the way from the kernel",
-    "response_body_lost": "part of the response body was lost on the way from the kernel",
+    "request_body_lost": f"part of the request body {_LOST}",
+    "response_body_lost": f"part of the response body {_LOST}",
     "request_body_unfinished": "the request body ended before its announced end",
     "response_body_unfinished": "the response body ended before its announced end",
-    "request_lost": "the request was lost on the way from the kernel; only the response is known",
-    "response_lost": "the response was lost on the way from the kernel",
-    "request_head_lost": "the head of the request was lost on the way from the kernel",
-    "response_head_lost": "the head of the response was lost on the way from the kernel",
+    "request_lost": f"the request {_LOST}; only the response is known",
+    "response_lost": f"the response {_LOST}",
+    "request_head_lost": f"the head of the request {_LOST}",
+    "response_head_lost": f"the head of the response {_LOST}",
     "request_headers_unknown": "some request headers refer to ones that were not seen; they are marked ‹unknown›",
     "response_headers_unknown": "some response headers refer to ones that were not seen; they are marked ‹unknown›",
     "refused_by_goaway": "the server closed the connection to new requests before it looked at this one (GOAWAY)",

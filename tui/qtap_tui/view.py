@@ -15,6 +15,7 @@ from itertools import islice
 from operator import neg
 
 from qtap.flow.log import TransactionLog
+from qtap.model import Transaction
 from qtap_tui.index import SHIFT, Index, matches
 
 _CHUNK = 512
@@ -23,6 +24,8 @@ _FEW = 4096
 """Hits up to which a narrower filter looks at these only; more are found sooner by the index."""
 _LIVE = 4096
 """Live rows looked at in one poll, in turn: about 1 ms."""
+_PEER_DISTANCE = 4096
+"""Rows around a transaction among which its other end is looked for."""
 _POLL = 8_000_000
 """Nanoseconds one poll may take; what is left of a burst comes with the next."""
 
@@ -79,6 +82,13 @@ class View:
         if self._older and number <= self._older[0]:
             return len(self._older) - bisect_left(self._older, -number + 1, key=neg)
         return len(self._older) + bisect_left(self._found, number)
+
+    def peer_of(self, transaction: Transaction, near: int) -> Transaction | None:
+        """Give the other end of `transaction`, which is near the row `near`, if it is still held."""
+        if not transaction.peer:
+            return None
+        rows = self.log.rows(near - _PEER_DISTANCE, near + _PEER_DISTANCE)
+        return next((other for _, other in rows if other.id == transaction.peer), None)
 
     def pause(self, *, paused: bool) -> None:
         """Let no new row in, or let all in again."""

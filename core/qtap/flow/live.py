@@ -48,16 +48,21 @@ class LiveSource:
     """Implements `qtap.model.Source`.
 
     `on_ready` is called with the number of probes and the libraries that have them, or `on_failed` with one sentence; once, on
-    the reader's thread.
+    the reader's thread. Before the former, `on_unmatched` is called with the options that fit no process so far, if there are.
     """
 
     def __init__(
-        self, options: LiveOptions, on_ready: Callable[[int, list[str]], None], on_failed: Callable[[str], None]
+        self,
+        options: LiveOptions,
+        on_ready: Callable[[int, list[str]], None],
+        on_failed: Callable[[str], None],
+        on_unmatched: Callable[[list[str]], None] = lambda _options: None,
     ) -> None:
         self.processes = ProcessTable(self._container_named)
         self._options = options
         self._on_ready = on_ready
         self._on_failed = on_failed
+        self._on_unmatched = on_unmatched
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
         self._wanted: set[int] = set()
@@ -178,6 +183,8 @@ class LiveSource:
             allowed |= new
             for pid in new:
                 self._engine.allow(pid)
+        if unmatched := selection.unmatched([self.processes.get(pid) for pid in allowed]):
+            self._on_unmatched(unmatched)
 
     def _remember(self, pid: int, *, allowed: bool) -> None:
         """Keep what was decided for the records that the kernel sends, and sent, before it hears of it."""

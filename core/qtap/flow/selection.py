@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,6 +33,12 @@ class Selection(msgspec.Struct, frozen=True):
         return container is not None and any(
             name == container.name or container.id.startswith(name[:_CONTAINER_DIGITS]) for name in self.containers
         )
+
+    def unmatched(self, processes: Sequence[Process]) -> list[str]:
+        """Give the options, as they are typed, that fit none of `processes`."""
+        each = {f"--exe {name}": Selection(exes=(name,)) for name in self.exes}
+        each |= {f"--container {name}": Selection(containers=(name,)) for name in self.containers}
+        return [option for option, alone in each.items() if not any(map(alone.matches, processes))]
 
     def running(self, processes: ProcessTable) -> Iterator[int]:
         """Give every process that runs now and is named, or descends from one that is."""

@@ -15,6 +15,8 @@ class EngineState(msgspec.Struct, frozen=True):
     phase: Phase
     message: str
     """One sentence: what is captured, or why nothing is, with the remedy."""
+    problem: str = ""
+    """What the user should know before anything else: a recording that failed, a selection that fits no process."""
     losses: dict[str, int] = {}
     """How many things are known to be missing, by place."""
     memory_used: int = 0

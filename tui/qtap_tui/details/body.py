@@ -6,9 +6,11 @@ import re
 
 from qtap.model import Message, Transaction
 from qtap_tui import formats
-from qtap_tui.bodies import Body, choose
+from qtap_tui.bodies import Body, BodyView, choose
 from qtap_tui.bodies.coding import decode
 from qtap_tui.bodies.hex_dump import HexDocument
+from qtap_tui.bodies.pretty_json import JsonView, indented
+from qtap_tui.bodies.text import TextView, charset_note
 from qtap_tui.document import ChainDocument, Document, Line, SpanDocument
 
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._-]{1,40})', re.IGNORECASE)
@@ -24,9 +26,23 @@ def body(message: Message, step: int, *, finished: bool) -> Document:
     charset = _CHARSET.search(content_type)
     found = Body(decoded.data, content_type.partition(";")[0].strip().lower(), charset[1] if charset else "")
     view = choose(found).at(step)
-    title = " · ".join([view.name, found.kind or "no content type", f"{formats.count(len(found.data))} bytes", *decoded.notes])
+    notes = [f"{formats.count(len(found.data))} bytes", *decoded.notes, *_notes(view, found)]
+    title = " · ".join([_name(view, message, finished=finished), found.kind or "no content type", *notes])
     parts: list[Document] = [SpanDocument([(("label", title),)]), view.document(found), _end(message, finished=finished)]
     return ChainDocument(parts)
+
+
+def _name(view: BodyView, message: Message, *, finished: bool) -> str:
+    """Say of a part that it is one: half a JSON document is none."""
+    cut = message.body_missing > 0 or (finished and not message.complete)
+    return f"{view.name}, cut" if cut else view.name
+
+
+def _notes(view: BodyView, found: Body) -> list[str]:
+    if isinstance(view, JsonView) and indented(found.data) is None:
+        return ["not well-formed as it stands, shown as it came"]
+    note = charset_note(found) if isinstance(view, (TextView, JsonView)) else ""
+    return [note] if note else []
 
 
 def as_bytes(transaction: Transaction) -> ChainDocument:

@@ -25,6 +25,15 @@ _SIGNS = (
     (PEER, "both ends are on this host; each is a row"),
 )
 
+_LOSSES = (
+    ("LOST ring N", "N records found the kernel's ring full: raise --ring-size"),
+    ("LOST reader N", "N records were not readable, or of too many connections"),
+    ("LOST parser N", "N messages could not be understood"),
+    ("LOST store N", "N records came faster than disk or pipe took them"),
+    ("N dropped", "N of the oldest rows left, as --memory says"),
+    ("N gone", "the same, during a pause; --record keeps all in a file"),
+)
+
 
 def help_lines(keymap: Mapping[str, str]) -> list[Line]:
     """Give the lines of the help."""
@@ -38,6 +47,8 @@ def help_lines(keymap: Mapping[str, str]) -> list[Line]:
         lines.append(())
     lines.append((("title", "Signs"),))
     lines += [(("key", sign.ljust(_KEYS)), ("text", meaning)) for sign, meaning in _SIGNS]
+    lines += [(), (("title", "Losses, in the status line"),)]
+    lines += [(("loss", f" {place} "), ("text", " " * (_KEYS - len(place) - 2) + meaning)) for place, meaning in _LOSSES]
     return lines
 
 

@@ -18,9 +18,10 @@ from textual.containers import Container, Vertical
 from textual.screen import Screen
 
 from qtap.model import Transaction
-from qtap_tui.actions import bindings
+from qtap_tui.actions import Action, bindings
 from qtap_tui.feed import Feed
 from qtap_tui.screens.confirm import ConfirmScreen
+from qtap_tui.screens.copy import CopyScreen
 from qtap_tui.view import View
 from qtap_tui.widgets.bars import KeyFooter, ListHeading
 from qtap_tui.widgets.detail import Detail
@@ -40,8 +41,6 @@ SIDE_BY_SIDE = 120
 STACKED = 36
 """Least height for one above the other, where they do not fit beside each other."""
 _HINT_SECONDS = 8.0
-_PEER_DISTANCE = 4096
-"""Rows around a transaction among which its other end is looked for."""
 HINT = "Enter details · / filter · p pause · ? keys · q quit"
 
 
@@ -83,7 +82,7 @@ class RequestsScreen(Screen[None]):
         yield Notice(id="notice")
         yield FilterBar(id="filter")
         yield StatusLine(id="status")
-        yield KeyFooter(id="footer")
+        yield KeyFooter(self._title_of, id="footer")
 
     def on_mount(self) -> None:
         """Begin to look at the log."""
@@ -153,6 +152,7 @@ class RequestsScreen(Screen[None]):
         bar.display = False
         self.view.filter(())
         self.set_focus(self.list)
+        self.query_one(KeyFooter).refresh()
         self.tick()
 
     def action_details(self) -> None:
@@ -178,6 +178,12 @@ class RequestsScreen(Screen[None]):
         """Let the list stand still, or go on."""
         self.view.pause(paused=not self.view.paused)
         self.tick()
+
+    def action_copy(self) -> None:
+        """Ask what of the request to copy or save; the list stays where it is."""
+        transaction = self.detail.transaction if self._is_open else self.list.stay()
+        if transaction is not None:
+            self.app.push_screen(CopyScreen(transaction))
 
     async def action_clear(self) -> None:
         """Forget every row, once the user says so."""
@@ -205,6 +211,14 @@ class RequestsScreen(Screen[None]):
         """Go back one step, within the program."""
         self._step_back()
 
+    def _title_of(self, action: Action) -> str:
+        """Name an action for the footer; where there is nothing to go back to, `q` leaves the program."""
+        return "Quit" if action.id == "requests.back" and not self._can_step_back else action.title
+
+    @property
+    def _can_step_back(self) -> bool:
+        return self._is_open or bool(self.view.words) or self.query_one(FilterBar).display
+
     @property
     def _is_open(self) -> bool:
         return self.has_class("-open")
@@ -216,7 +230,7 @@ class RequestsScreen(Screen[None]):
         if self._is_open:
             self.set_focus(self.list)
             self._set_open(is_open=False)
-        elif self.view.words or self.query_one(FilterBar).display:
+        elif self._can_step_back:
             self.action_drop_filter()
         else:
             return False
@@ -257,14 +271,11 @@ class RequestsScreen(Screen[None]):
             self.list.following,
             self.view.paused,
             self.list.new_rows,
+            self.view.gone,
         )
 
     def _peer_of(self, transaction: Transaction) -> Transaction | None:
-        if not transaction.peer:
-            return None
-        near = max(self.list.cursor, 0)
-        rows = self.view.log.rows(near - _PEER_DISTANCE, near + _PEER_DISTANCE)
-        return next((other for _, other in rows if other.id == transaction.peer), None)
+        return self.view.peer_of(transaction, max(self.list.cursor, 0))
 
     def _empty_text(self, phase: str, message: str) -> str:
         if self.view.words:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import events
 from textual.app import RenderResult
 from textual.message import Message
@@ -9,7 +11,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 from qtap_tui import columns
-from qtap_tui.actions import BY_ID, key_name
+from qtap_tui.actions import BY_ID, Action, key_name
 from qtap_tui.document import Line
 from qtap_tui.widgets.painted import Painted
 
@@ -94,6 +96,10 @@ class TabBar(Bar):
 class KeyFooter(Bar):
     """The keys that matter now, as the registry and the user's keymap say; a click does what the key does."""
 
+    def __init__(self, title_of: Callable[[Action], str], *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
+        super().__init__(id=id)
+        self._title_of = title_of
+
     def on_mount(self) -> None:
         """Look again whenever the keys that apply change."""
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
@@ -114,7 +120,7 @@ class KeyFooter(Bar):
             seen.add(binding.id)
             parts += [
                 (styles["key"], key_name(binding.key), binding.key),
-                (styles["dim"], f" {action.title}  ", binding.key),
+                (styles["dim"], f" {self._title_of(action)}  ", binding.key),
             ]
         return self.paint_clickable(parts, self._cells.width)
 

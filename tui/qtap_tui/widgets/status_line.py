@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from textual.strip import Strip
 
 from qtap.flow.state import EngineState
 from qtap_tui import formats
 from qtap_tui.document import Span
+from qtap_tui.text import fit
 from qtap_tui.widgets.bars import Bar
 
 _PHASES = {
@@ -21,6 +24,8 @@ _PHASES = {
 _GAP: Span = ("dim", "  ")
 _EVICTED = "log"
 """The place where rows leave because the memory limit is reached: what was asked for, so said quietly."""
+_WORTH = 16
+"""Cells from which on a part that is cut still says something."""
 _EVERY = 1.0
 """Seconds between two measurements of the rate."""
 
@@ -35,6 +40,8 @@ class ListState:
     following: bool
     paused: bool
     new_rows: int
+    gone: int = 0
+    """Rows that left during the pause."""
 
 
 class Rate:
@@ -57,18 +64,50 @@ class Rate:
 
 
 class StatusLine(Bar):
-    """One line; what matters most stands first, because a small screen cuts the end."""
+    """One line, from left to right what matters most; what a small screen has no room for is left out, what is last first."""
+
+    _parts: Sequence[list[Span]] = ()
 
     def update(self, engine: EngineState, listing: ListState, total: int, rate: float) -> None:
         """Show the state; `total` rows are held, `rate` come a second."""
-        spans: list[Span] = [("text", " "), _PHASES[engine.phase]]
-        spans += _losses(engine.losses)
-        spans += [_GAP, *_position(listing)]
-        spans += [_GAP, *_counts(listing, total)]
-        spans += [_GAP, ("text", f"{rate:,.0f}/s"), _GAP, ("dim", _memory(engine))]
-        if engine.phase != "failed":  # that sentence needs more room
-            spans += [_GAP, ("dim", engine.message)]
-        self.show(spans)
+        parts = [
+            [_PHASES[engine.phase]],
+            _problem(engine.problem),
+            _losses(engine.losses),
+            _position(listing),
+            _counts(listing, total),
+            [("text", f"{rate:,.0f}/s")],
+            [("dim", _memory(engine))],
+            [("dim", "" if engine.phase == "failed" else engine.message)],  # that sentence needs more room
+        ]
+        if parts != self._parts:
+            self._parts = parts
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002 - there is one line
+        """Paint what there is room for."""
+        width = self._cells.width
+        return self.paint(_fitted(self._parts, width - 1), width, "bar")
+
+
+def _fitted(parts: Sequence[list[Span]], width: int) -> list[Span]:
+    """Put gaps between `parts`, as far as they fit; of one that does not, show what has room if that is worth it."""
+    spans: list[Span] = []
+    left = width
+    for part in parts:
+        text = "".join([text for _, text in part])
+        gap = len(_GAP[1]) if spans else 0
+        if text and gap + len(text) <= left:
+            spans += [_GAP, *part] if spans else part
+            left -= gap + len(text)
+        elif text and left - gap >= _WORTH:
+            spans += [_GAP, (part[0][0], fit(text, left - gap))]
+            left = 0
+    return [("text", " "), *spans]
+
+
+def _problem(sentence: str) -> list[Span]:
+    return [("error", f"✗ {sentence}")] if sentence else []
 
 
 def _losses(losses: dict[str, int]) -> list[Span]:
@@ -76,13 +115,14 @@ def _losses(losses: dict[str, int]) -> list[Span]:
     if not counted:
         return []
     places = " ".join(f"{place} {formats.count(number)}" for place, number in sorted(counted.items()))
-    return [_GAP, ("loss", f" LOST {places} ")]
+    return [("loss", f" LOST {places} ")]
 
 
 def _position(listing: ListState) -> list[Span]:
     new = f"{formats.count(listing.new_rows)} new"
     if listing.paused:
-        return [("alert", f" PAUSED, {new} " if listing.new_rows else " PAUSED ")]
+        gone = f", {formats.count(listing.gone)} gone" if listing.gone else ""
+        return [("alert", f" PAUSED, {new}{gone} " if listing.new_rows else f" PAUSED{gone} ")]
     if listing.following:
         return [("text", "following")]
     return [("alert", f" {new} ↓ G ")] if listing.new_rows else [("text", "not following")]

@@ -1,0 +1,94 @@
+"""Copying and saving pieces of a request."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from qtap_tui.piece import CannotCopyError, Kind, as_text, piece, save
+from qtap_tui.screens.copy import CopyScreen
+from tests.tui.driver import running
+from tests.tui.synthetic import JSON, SyntheticFeed, transaction
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [("u", "https://api.example.com/v1/orders?page=2"), ("b", JSON.decode())],
+)
+async def test_a_piece_goes_to_the_clipboard(key: str, expected: str) -> None:
+    async with running(SyntheticFeed().fill(1, transaction)) as screen:
+        await screen.press("y")
+        assert isinstance(screen.top_screen, CopyScreen)
+        await screen.press(key)
+        assert not isinstance(screen.app.screen, CopyScreen)
+        assert screen.app.clipboard == expected
+
+
+async def test_a_command_is_copied_from_the_details_too() -> None:
+    async with running(SyntheticFeed().fill(2, transaction)) as screen:
+        await screen.press("k", "enter", "y", "c")
+        assert screen.app.clipboard.startswith("curl ")
+        assert "https://api.example.com/v1/orders?page=2" in screen.app.clipboard
+
+
+async def press_save_twice() -> None:
+    async with running(SyntheticFeed().fill(1, transaction)) as screen:
+        await screen.press("y", "C")
+        await screen.press("y", "C")
+        assert "exists" in screen.text
+
+
+def test_a_piece_is_saved_for_its_owner_only_and_never_over_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asyncio.run(press_save_twice())
+    [path] = tmp_path.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+async def test_nothing_happens_without_a_request() -> None:
+    async with running(SyntheticFeed()) as screen:
+        await screen.press("y")
+        assert screen.top_screen is screen.requests
+
+
+async def test_leaving_copies_nothing() -> None:
+    async with running(SyntheticFeed().fill(1, transaction)) as screen:
+        await screen.press("y", "q")
+        assert screen.top_screen is screen.requests
+        assert screen.app.clipboard == ""
+
+
+def test_a_body_leaves_without_its_content_coding_and_says_what_is_missing() -> None:
+    packed = gzip.compress(b"a word\n" * 50)
+    headers = b"Content-Encoding: gzip\r\n"
+    found = piece(transaction(body=packed, headers=headers), "response")
+    assert found.data == b"a word\n" * 50
+    assert "gzip" in found.note
+    cut = transaction(body=b"half", finished=False)
+    assert piece(cut, "response").note == "so far"
+    cut.finished = True
+    assert piece(cut, "response").note == "cut"
+
+
+@pytest.mark.parametrize(("body", "why"), [(b"\xff\xfe\x00", "not UTF-8"), (b"x" * 80_000, "longer than")])
+def test_what_a_clipboard_cannot_take_is_refused_and_can_be_saved(body: bytes, why: str, tmp_path: Path) -> None:
+    found = piece(transaction(body=body), "response")
+    with pytest.raises(CannotCopyError, match=why):
+        as_text(found)
+    assert save(found, "t1", tmp_path).read_bytes() == body
+
+
+@pytest.mark.parametrize("kind", ["request", "response"])
+def test_an_empty_body_is_refused(kind: Kind) -> None:
+    with pytest.raises(CannotCopyError, match="empty"):
+        piece(transaction(body=b""), kind)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CannotCopyError, match="cannot write"):
+        save(piece(transaction(), "url"), "t1", tmp_path / "missing")
