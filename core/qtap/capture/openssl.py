@@ -114,3 +114,9 @@ def _code(elf: Elf, symbol: Symbol) -> bytes:
 
 
 OPENSSL = TlsLibrary(name="openssl", matches=_matches, probe_points=probe_points, in_executables=True)
+LIBNODE = TlsLibrary(
+    name="openssl",
+    matches=lambda basename: basename.startswith("libnode.so"),
+    # Distributions link it with their libssl; its memory BIO is its own.
+    probe_points=lambda elf: probe_points(elf) or bio_points(elf),
+)

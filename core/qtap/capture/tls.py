@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qtap.capture.bio import LIBCRYPTO
-from qtap.capture.openssl import OPENSSL
+from qtap.capture.openssl import LIBNODE, OPENSSL
 from qtap.capture.probe import TlsLibrary
 
-TLS_LIBRARIES: tuple[TlsLibrary, ...] = (OPENSSL, LIBCRYPTO)
+TLS_LIBRARIES: tuple[TlsLibrary, ...] = (OPENSSL, LIBCRYPTO, LIBNODE)
 NAMES = tuple(dict.fromkeys(library.name for library in TLS_LIBRARIES))
 """What `--tls-probes` takes."""
 
