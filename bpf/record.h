@@ -24,7 +24,7 @@ enum record_type {
     REC_OTHER = 8, /* a connection that is neither HTTP nor TLS */
 };
 enum direction { OUT = 0, IN = 1 };
-enum layer { LAYER_SOCKET = 0, LAYER_OPENSSL = 1 };
+enum layer { LAYER_SOCKET = 0, LAYER_OPENSSL = 1, LAYER_GNUTLS = 2, LAYER_NSS = 3 };
 enum capture_level { LEVEL_SUMMARY = 0, LEVEL_HEADERS = 1, LEVEL_FULL = 2 };
 
 #define FLAG_FROM_START 1  /* the socket was established, or the handle made, while we watched */

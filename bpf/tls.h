@@ -162,6 +162,17 @@ static __always_inline int leave_silent(struct pt_regs *ctx) {
     return 0;
 }
 
+/* The end of a function that may have been entered either way. */
+static __always_inline int leave_if_told(struct pt_regs *ctx, s64 ret, u8 dir) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct calls *calls = thread_calls.lookup(&pid_tgid);
+    if (!calls || !calls->depth)
+        return 0;
+    if (calls->level[(calls->depth - 1) & 1].layer == LAYER_SOCKET)
+        return leave_silent(ctx);
+    return leave_call(ctx, ret, dir);
+}
+
 static __always_inline void leave_socket(struct handle_state *state) {
     u64 sk = state->sk;
     struct socket_state *socket = sk ? sockets.lookup(&sk) : 0;

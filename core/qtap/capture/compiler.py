@@ -25,7 +25,8 @@ from qtap.capture.kept import keep, read_kept
 
 _FILES = (
     "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h",
-    "sockets.bpf.c", "ciphertext.bpf.c", "handles.bpf.c", "openssl.bpf.c", "bio.bpf.c", "processes.bpf.c",
+    "sockets.bpf.c", "ciphertext.bpf.c", "handles.bpf.c", "openssl.bpf.c", "bio.bpf.c",
+    "gnutls.bpf.c", "nss.bpf.c", "processes.bpf.c",
 )  # fmt: skip
 PROGRAMS = {
     "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "gather_socket": "raw",
@@ -35,6 +36,8 @@ PROGRAMS = {
     "ssl_leave_write": "uprobe", "walk_handle": "uprobe", "head_handle": "uprobe", "ssl_set_fd": "uprobe", "ssl_free": "uprobe",
     "ssl_enter_silent": "uprobe", "ssl_leave_silent": "uprobe", "ssl_set_bio": "uprobe",
     "bio_enter_read": "uprobe", "bio_leave_read": "uprobe", "bio_enter_write": "uprobe",
+    "gnutls_enter": "uprobe", "gnutls_enter_recv_int": "uprobe", "gnutls_leave_recv": "uprobe", "gnutls_leave_send": "uprobe",
+    "nss_enter_recv": "uprobe", "nss_enter_send": "uprobe", "nss_leave_recv": "uprobe", "nss_leave_send": "uprobe",
 }  # fmt: skip
 """Every program and whether a raw tracepoint or a uprobe runs it."""
 

@@ -29,6 +29,8 @@ _TAILS = {
     "socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext"),
     "handle_tails": ("walk_handle", "head_handle"),
 }
+_COMMON = ("ssl_", "walk_", "head_")
+"""What nearly every host's probes need is loaded at once, on two threads; the rest when a library is found that needs it."""
 _HEAD_PROGRAMS = ("head_socket", "head_handle")
 _KIND_MUTED = 5
 _SOCKET_STATE, _HANDLE_STATE = (56, 12, 16), (56, 16, 8)
@@ -51,6 +53,7 @@ class Engine:
         self._maps = {shape.name: bpf.create_map(*shape[1:5], flags=shape.flags, name=shape.name) for shape in code.maps}
         self._links: list[int] = []
         self._numbers = [self._maps[shape.name] for shape in code.maps]
+        self._code = code
         self._programs = self._load(code)
         self._cpus = _possible_cpus()
         settings = struct.pack("<IIII", os.getpid(), int(allow_only), records.LEVELS[level], 0)
@@ -60,7 +63,8 @@ class Engine:
 
     def _load(self, code: Bytecode) -> dict[str, int]:
         # The verifier takes most of the time of a start; it runs outside the interpreter's lock.
-        names = [name for name in PROGRAMS if self.level != "full" or name not in _HEAD_PROGRAMS]
+        wanted = [name for name, kind in PROGRAMS.items() if kind == "raw" or name.startswith(_COMMON)]
+        names = [name for name in wanted if self.level != "full" or name not in _HEAD_PROGRAMS]
         with ThreadPoolExecutor(2) as pool:
             loaded = dict(zip(names, pool.map(lambda name: self._load_one(name, code.programs[name]), names), strict=True))
         for table, tails in _TAILS.items():
@@ -102,13 +106,17 @@ class Engine:
 
     def probe(self, path: str, program: str, offsets: Sequence[int], *, at_return: bool) -> None:
         """Run `program` at file offsets of the executable or library at `path`, in every process; raises OSError."""
-        fd = self._programs[program]
+        fd = self._programs.get(program) or self._load_late(program)
         if self.multi:
             self._links.append(bpf.attach_uprobes(fd, path, offsets, at_return=at_return))
             return
         event_type = int(_UPROBE_PMU.read_text())
         for offset in offsets:
             self._links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type))
+
+    def _load_late(self, program: str) -> int:
+        fd = self._programs[program] = self._load_one(program, self._code.programs[program])
+        return fd
 
     def allow(self, pid: int) -> None:
         """Capture this process, which runs, and its future children; only with `allow_only`."""

@@ -70,6 +70,20 @@ def first_call(code: bytes, address: int, accept: Callable[[int], bool]) -> int 
     return None
 
 
+def targets(code: bytes, address: int) -> set[int]:
+    """Give where the direct calls and jumps of the function at `address` lead; nothing when its code is not understood."""
+    found, at = set(), 0
+    while at < len(code):
+        try:
+            instruction = decode(code, at)
+        except CodeError:
+            return set()
+        at += instruction.length
+        if instruction.opcode in _BRANCHES:
+            found.add(address + at + instruction.relative)
+    return found
+
+
 def returned_address(code: bytes, address: int) -> int | None:
     """Give the constant that the function at `address` returns, when it does nothing else."""
     at, found = 0, None

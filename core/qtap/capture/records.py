@@ -14,7 +14,7 @@ DATA, CLOSE, EXEC, EXIT, LIBRARY, FORK, HELLO, OTHER = 1, 2, 3, 4, 5, 6, 7, 8
 OUT, IN = 0, 1
 FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF, SERVER, CLIENT = 1, 2, 4, 8, 16, 32, 64
 LEVELS = {"summary": 0, "headers": 1, "full": 2}
-LAYERS = ("", "openssl")
+LAYERS = ("", "openssl", "gnutls", "nss")
 """The name of the probe by the number of its layer."""
 
 COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot", "untold")
