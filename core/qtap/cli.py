@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import logging
 
     from qtap.app import Options
+    from qtap.capture.checks import Check
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -26,6 +27,7 @@ Examples:
   qtap-tui --replay a.zst                    look at a capture, without root
   qtap-tui --demo                            try the screen on a sample
   sudo qtap-tui doctor                       why nothing is captured
+  sudo qtap-tui doctor --pid 4711            why one process does not show
 
 \b
 Exit status: 0 ended as asked, 1 failed while running, 2 wrong usage, 3 this host cannot capture."""
@@ -155,33 +157,43 @@ def _start_logging(given: dict[str, Any]) -> None:
     logging.basicConfig(level=given["log_level"].upper(), handlers=[handler])
 
 
-def _printable(formatter: logging.Formatter) -> logging.Formatter:
+def printable(text: str) -> str:
     """Escape what is not printable: a path that somebody chose may hold what a terminal obeys."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def _printable(formatter: logging.Formatter) -> logging.Formatter:
     plain = formatter.format
 
-    def escaped(record: logging.LogRecord) -> str:
-        return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in plain(record))
-
-    formatter.format = escaped  # type: ignore[method-assign]
+    formatter.format = lambda record: printable(plain(record))  # type: ignore[method-assign]
     return formatter
 
 
 @command.command()
+@click.option("--pid", type=click.IntRange(1), default=None, help="Say step by step why this process shows or does not.")
 @click.pass_context
-def doctor(ctx: click.Context) -> None:
-    """Check what capture needs on this host.
+def doctor(ctx: click.Context, pid: int | None) -> None:
+    """Check what capture needs on this host, and what decides on one process.
 
-    Each thing that is missing comes with its remedy.
+    Each thing that is missing comes with its remedy. Exit status: 0 nothing is, 1 something of the process, 3 of the host.
     """
     from qtap.capture.checks import checks
+    from qtap.capture.diagnosis import diagnose
 
+    host_fails = _print_checks(checks())
+    process_fails = pid is not None and _print_checks(diagnose(pid))
+    ctx.exit(3 if host_fails else int(process_fails))
+
+
+def _print_checks(found: Iterable[Check]) -> bool:
+    """Print each as it is known; tell whether one fails."""
     signs = {True: "ok  ", False: "FAIL", None: "?   "}
     failed = False
-    for check in checks():
+    for check in found:
         remedy = f" - {check.remedy}" if check.remedy else ""
-        click.echo(f"{signs[check.ok]} {check.name}: {check.detail}{remedy}")
+        click.echo(printable(f"{signs[check.ok]} {check.name}: {check.detail}{remedy}"))
         failed = failed or check.ok is False
-    ctx.exit(3 if failed else 0)
+    return failed
 
 
 def main() -> None:
