@@ -30,7 +30,9 @@ static __always_inline int looks_like_request(const struct looks *l, u32 n) {
             u8 t = l->b[i + 1];
             if (i == 0)
                 return 0;
-            return i + 1 >= n || t == '/' || t == '*' || (t | 0x20) == 'h' || l->b[0] == 'C';
+            /* C: the authority of a CONNECT; PROXY: what a load balancer puts before the first request */
+            return i + 1 >= n || t == '/' || t == '*' || (t | 0x20) == 'h' || l->b[0] == 'C' ||
+                   (i == 5 && l->b[2] == 'O' && l->b[3] == 'X');
         }
         if (!is_letter(c) && c != '-' && c != '_')
             return 0;
@@ -38,11 +40,16 @@ static __always_inline int looks_like_request(const struct looks *l, u32 n) {
     return 0;
 }
 
+/* The signature of the PROXY protocol's version 2: \r\n\r\n\0\r\nQUIT\n */
+static __always_inline int begins_binary_prefix(const struct looks *l) {
+    return l->b[2] == '\r' && !l->b[4] && l->b[5] == '\r' && l->b[7] == 'Q' && l->b[10] == 'T';
+}
+
 static __always_inline int looks_like_head(const struct looks *l, u32 n) {
     if (l->b[0] == 'H' && l->b[1] == 'T' && l->b[2] == 'T' && l->b[3] == 'P' && l->b[4] == '/')
         return 1;
     if (l->b[0] == '\r' || l->b[0] == '\n')
-        return n < 4 || is_letter(l->b[2]);
+        return n < 4 || is_letter(l->b[2]) || begins_binary_prefix(l);
     return looks_like_request(l, n);
 }
 
@@ -179,6 +186,8 @@ static __always_inline void find_head_end(struct record *rec, u32 n, const u32 s
             continue;
         u64 window = *(u64 *)(rec->data + i - 3);
         u32 behind = 4;
+        if (i == 3 && (u32)window == CRLF_CRLF && !(u8)(window >> 32))
+            continue; /* the signature of the PROXY protocol */
         if ((u32)window == CRLF_CRLF)
             behind = 1;
         else if ((u32)(window >> 8) == CRLF_CRLF)

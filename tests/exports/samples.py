@@ -88,6 +88,7 @@ connections = st.builds(
     process=processes,
     local=endpoints,
     remote=endpoints,
+    client=endpoints,
     server=st.booleans(),
     tls=st.booleans(),
     tls_probe=_texts,

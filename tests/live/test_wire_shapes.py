@@ -114,8 +114,8 @@ def test_a_body_that_waits_for_100_belongs_to_its_request(capture: Capture, cert
 
 def test_what_follows_an_upgrade_is_no_http(capture: Capture) -> None:
     with wire() as (client, server):
-        say(client, server, b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-        say(server, client, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        say(client, server, b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+        say(server, client, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
         for _ in range(3):
             say(client, server, GET)
             say(server, client, OK)

@@ -44,6 +44,8 @@ class Metadata(msgspec.Struct, omit_defaults=True, gc=False):
     local_address: str = ""
     """`ip:port`, IPv6 in brackets."""
     remote_address: str = ""
+    client_address: str = ""
+    """As a load balancer's PROXY header tells it."""
     peer_request_id: str = ""
     """The `request_id` of the same exchange as the other process on this host saw it."""
 
@@ -218,6 +220,8 @@ def _metadata(transaction: Transaction, tags: tuple[str, ...]) -> Metadata:
         metadata.local_address = str(connection.local)
     if connection.remote.ip:
         metadata.remote_address = str(connection.remote)
+    if connection.client.ip:
+        metadata.client_address = str(connection.client)
     if process.container is not None:
         _add_container(metadata, process)
     return metadata

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Protocol
 
 from qtap.flow.sockets import Totals
-from qtap.model import Connection, Transaction
+from qtap.model import Connection, Endpoint, Transaction
 from qtap.wire import http1, http2
 from qtap.wire.http1_syntax import starts_request
 from qtap.wire.http2_attach import Attach, begins_client, begins_server
 from qtap.wire.observer import Handover, Listener, Observer
+from qtap.wire.proxy_protocol import read_prefix
 from qtap.wire.successors import successor, takes_over
 
 OUT, IN = 0, 1
@@ -43,6 +44,7 @@ class Conversation:
         "_in_order",
         "_live",
         "_owner",
+        "_prefix",
         "_uncopied",
         "born",
         "closed_at",
@@ -72,6 +74,8 @@ class Conversation:
         self._uncopied = [0, 0]
         """Of the bytes up to there, those that passed and were not copied, though they were to be."""
         self._early: list[tuple[bytes, int, bool]] = []
+        self._prefix = (_UNKNOWN, b"", 0)
+        """Direction of a PROXY header, what came of it so far, and where it ends; 0 while that is not known."""
         self._attach: Attach | None = None
         """Looks for HTTP/2 where the first bytes were not seen."""
         self._in_order = bool(connection.opened_at)
@@ -115,8 +119,10 @@ class Conversation:
         if position != expected[direction]:
             self._step(direction, position, at)
         expected[direction] = position + len(payload)
-        if not self.known_role and not self._learn_role(direction, position, payload, at, boundary=boundary):
-            return
+        if not self.known_role:
+            payload = self._behind_prefix(direction, payload)
+            if not payload or not self._learn_role(direction, position, payload, at, boundary=boundary):
+                return
         from_client = (direction == IN) == self.connection.server
         if self._early:
             if not from_client:
@@ -205,12 +211,28 @@ class Conversation:
         if self.known_role:
             self.observer.gap((direction == IN) == self.connection.server, max(position - expected, _UNKNOWN), at)
 
+    def _behind_prefix(self, direction: int, payload: bytes) -> bytes:
+        """Give what stands behind a PROXY header before the first head; nothing while a part of it is still to come."""
+        known, begun, end = self._prefix
+        if end or (known not in (_UNKNOWN, direction)):
+            return payload
+        prefix = read_prefix(begun + payload)
+        if prefix.size < 0:
+            self._prefix = (direction, begun + payload, 0)
+            return b""
+        payload = begun + payload
+        if prefix.size:
+            self.connection.client = Endpoint(prefix.ip, prefix.port)
+        self._prefix = (direction, b"", prefix.size)
+        return payload[prefix.size :]
+
     def _learn_role(self, direction: int, position: int, payload: bytes, at: int, *, boundary: bool) -> bool:
         """The client speaks first; later heads tell client and server; the middle of a body tells nothing.
 
         Gives whether the bytes are to be fed now.
         """
-        first = bool(self.connection.opened_at) and not position
+        proxied, _, behind = self._prefix
+        first = bool(self.connection.opened_at) and position <= (behind if direction == proxied else 0)
         if begins_client(payload) or (first and begins_server(payload)):
             client = direction if begins_client(payload) else 1 - direction
             self.observer = http2.Observer(self, self.connection, self._body_limit, from_start=True)

@@ -32,6 +32,8 @@ class Connection(msgspec.Struct, omit_defaults=True):
     process: Process
     local: Endpoint = Endpoint()
     remote: Endpoint = Endpoint()
+    client: Endpoint = Endpoint()
+    """The client that a load balancer speaks for, as its PROXY header tells."""
     server: bool = False
     """True when this process is the side that answers requests."""
     tls: bool = False

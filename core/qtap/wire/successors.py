@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtap.model import Connection, Transaction
-from qtap.wire import http2, websocket
+from qtap.wire import http1, http2, websocket
 from qtap.wire.observer import Handover, Listener, Observer
 
 Maker = Callable[[Listener, Connection, int, Handover], Observer]
@@ -23,7 +23,21 @@ def _http2(transaction: Transaction | None) -> Maker | None:
     return None
 
 
-_PROTOCOLS: tuple[Callable[[Transaction | None], Maker | None], ...] = (_http2, websocket.maker)
+def _tunnel(transaction: Transaction | None) -> Maker | None:
+    """Take over behind 2xx to CONNECT (RFC 9110 section 9.3.6)."""
+    return _begin_anew if transaction is not None and transaction.method == "CONNECT" else None
+
+
+def _begin_anew(listener: Listener, connection: Connection, body_limit: int, handover: Handover) -> Observer:
+    """Finish the CONNECT, and look for plain HTTP in the tunnel: anything else turns the connection opaque."""
+    transaction = handover.transaction
+    assert transaction is not None
+    transaction.opaque = transaction.finished = True
+    listener.finished(transaction)
+    return http1.Observer(listener, connection, body_limit, from_start=True, takes_over=takes_over)
+
+
+_PROTOCOLS: tuple[Callable[[Transaction | None], Maker | None], ...] = (_http2, websocket.maker, _tunnel)
 
 
 def successor(transaction: Transaction | None) -> Maker | None:

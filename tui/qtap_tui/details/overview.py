@@ -112,6 +112,7 @@ def _where(transaction: Transaction, peer: Transaction | None) -> list[Line]:
         *_field("Direction", _DIRECTIONS[connection.direction], connection.direction),
         *_field("Local", str(connection.local)),
         *_field("Remote", str(connection.remote)),
+        *_field("Client", f"{connection.client}, by a PROXY header" if connection.client.ip else ""),
         *_field("TLS", _tls(connection)),
         *_field("Protocol", transaction.protocol + (f", stream {transaction.stream}" if transaction.stream else "")),
         *_field("Connection", f"{connection.id}" + ("" if connection.opened_at else ", open before capture began"), "dim"),
