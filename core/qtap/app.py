@@ -124,6 +124,15 @@ class Session:
         )
 
     @property
+    def must_compile(self) -> bool:
+        """Whether the start has to wait for a compiler."""
+        if self._reader:
+            return False
+        from qtap.capture.compiler import is_kept
+
+        return not is_kept()
+
+    @property
     def title(self) -> str:
         """What is captured, for the notice at the start; empty when it is everything."""
         options = self._options
@@ -238,16 +247,21 @@ def run_headless(options: Options) -> int:
 
 def run_screen(options: Options) -> int:
     """Run the screen; the engine starts beside it. Give the exit status."""
-    # the one place where the engine's command reaches for the screen
-    from qtap_tui.app import ThemeError, run
-
     if options.record == "-":
         raise UsageError("--record - needs --no-ui: the screen and the capture cannot share standard output")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the screen needs a terminal as standard input and output; without one use --no-ui")
     sys.setswitchinterval(_SWITCH_INTERVAL)
     session = Session(options, lines=False)
-    session.start()
+    # At a first start the compiler runs in another process: let it begin before this one takes 0.2 s to import the screen. At
+    # any other start the picture comes first.
+    if first := session.must_compile:
+        session.start()
+    # the one place where the engine's command reaches for the screen
+    from qtap_tui.app import ThemeError, run
+
+    if not first:
+        session.start()
     try:
         status = run(session, capture_title=session.title, theme=options.theme)
     except ThemeError as error:

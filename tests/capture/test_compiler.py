@@ -57,3 +57,10 @@ def test_a_folder_that_cannot_be_used_is_no_reason_to_stop(tmp_path: Path, compi
     (tmp_path / "file").write_bytes(b"")
     assert compiler.compiled(tmp_path / "file").programs
     assert len(compiles) == 1
+
+
+def test_a_kept_result_is_known_before_it_is_read(tmp_path: Path, compiles: list[str]) -> None:
+    assert not compiler.is_kept(tmp_path)
+    compiler.compiled(tmp_path)
+    assert compiler.is_kept(tmp_path)
+    assert len(compiles) == 1

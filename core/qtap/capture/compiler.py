@@ -73,6 +73,7 @@ _OFFSETS = {
 }
 _FLAGS = ("-O2", "-Wno-everything")
 _POINTER = 8
+_CACHE = Path("/var/cache/qtap-tui")
 _BTF = Path("/sys/kernel/btf/vmlinux")
 _PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
 
@@ -99,11 +100,15 @@ class Bytecode(NamedTuple):
     programs: dict[str, bytes]
 
 
-def compiled(cache: Path = Path("/var/cache/qtap-tui")) -> Bytecode:
+def is_kept(cache: Path = _CACHE) -> bool:
+    """Say whether `compiled` will find the programs; else it takes a second or two of one processor, in another process."""
+    return (cache / _name(_source())).exists()
+
+
+def compiled(cache: Path = _CACHE) -> Bytecode:
     """Give the programs for this kernel, from `cache` when they are there; raises CompileError."""
     source = _source()
-    asked = (source, PROGRAMS, _OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
-    name = hashlib.sha256(repr(asked).encode()).hexdigest()[:32] + ".json"
+    name = _name(source)
     kept = read_kept(cache / name)
     # A disk that lost power may have kept the name and not the content.
     known = _bytecode(kept) if kept is not None else None
@@ -114,6 +119,11 @@ def compiled(cache: Path = Path("/var/cache/qtap-tui")) -> Bytecode:
             raise CompileError("the compile process gave no programs; report this with the output of qtap-tui doctor")
         keep(cache, name, answer)
     return known
+
+
+def _name(source: str) -> str:
+    asked = (source, PROGRAMS, _OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:32] + ".json"
 
 
 def _bytecode(answer: bytes) -> Bytecode | None:

@@ -1,7 +1,8 @@
 """The BPF ring buffer, read by mmap in batches (kernel/bpf/ringbuf.c; Documentation/bpf/ringbuf.rst).
 
-The programs wake the reader for urgent records only; it looks every few milliseconds. Records stand twice in the mapping, so
-none wraps.
+The programs wake the reader for urgent records only; it looks every few milliseconds. The kernel lets the ring be mapped twice
+in a row, so that no record wraps; of the second time as much is mapped as the longest record needs, since every mapped page
+counts as this process's memory.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from qtap.capture import bpf
 _BUSY = 1 << 31
 _DISCARDED = 1 << 30
 _LENGTH = _DISCARDED - 1
+_OVERLAP = 1 << 17
+"""Bytes of the ring's beginning mapped again behind its end; the longest record takes 33 KB (bpf/walk.h)."""
 _RELEASE_EVERY = 1 << 20
 """Bytes after which space is given back during a long drain, so that producers do not find the ring full meanwhile."""
 
@@ -36,7 +39,7 @@ class Ring:
         self.fd = bpf.create_map(bpf.MAP_TYPE_RINGBUF, 0, 0, self.size, name="records")
         page = mmap.PAGESIZE
         self._consumer_page = mmap.mmap(self.fd, page)
-        self._pages = mmap.mmap(self.fd, page + 2 * self.size, prot=mmap.PROT_READ, offset=page)
+        self._pages = mmap.mmap(self.fd, page + self.size + min(self.size, _OVERLAP), prot=mmap.PROT_READ, offset=page)
         self._poll = select.epoll()
         # Edge-triggered: woken by what a program marks, not by every record that waits.
         self._poll.register(self.fd, select.EPOLLIN | select.EPOLLET)
