@@ -63,5 +63,5 @@ uninstall: ## remove what `make install` put there
 	@.ci/install --remove
 
 clean: ## remove everything that these targets made in the checkout
-	@rm -rf .venv .venv-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache snapshot_report.html
+	@rm -rf .venv .venv-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache snapshot_report.html core/qtap/capture/java/agent.jar
 	@find core tui tests bench -name __pycache__ -prune -exec rm -rf {} +

@@ -6,11 +6,27 @@
 #define PROT_EXEC 4
 #define LEAST_LIBRARY 65536 /* as in core/qtap/capture/libraries.py */
 
+/* The Java virtual machine, whose TLS is no library: it is told of for every process. */
+static __always_inline void tell_jvm(u64 file) {
+    char name[8] = {};
+    u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    const struct config *c = allowed(tgid);
+    if (!c || !c->java)
+        return;
+    bpf_probe_read_kernel(name, 7, (void *)read_u64(read_u64(file + OFF_FILE_DENTRY) + OFF_DENTRY_NAME));
+    if (*(u64 *)name != 0x2e6d766a62696cULL) /* "libjvm." in memory */
+        return;
+    struct record h = {.type = REC_JVM, .ts = bpf_ktime_get_ns(), .tgid = tgid};
+    emit_bare(&h, 0);
+}
+
 static __always_inline int on_map(const struct saved *regs) {
     struct seen_key key = {};
     if (!(regs->dx & PROT_EXEC) || (s32)regs->r8 < 0)
         return 0;
-    u64 inode = read_u64(file_of(regs->r8) + OFF_FILE_INODE);
+    u64 file = file_of(regs->r8);
+    tell_jvm(file);
+    u64 inode = read_u64(file + OFF_FILE_INODE);
     if (read_u64(inode + OFF_INODE_SIZE) < LEAST_LIBRARY)
         return 0;
     key.ino = read_u64(inode + OFF_INODE_INO);

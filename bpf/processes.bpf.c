@@ -11,6 +11,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     const struct config *c = settings();
     if (!c || tgid == c->own_tgid)
         return 0;
+    jvms.delete(&tgid);
     u64 now = bpf_ktime_get_ns();
     u32 is_allowed = 1;
     if (c->allow_only) {
@@ -61,6 +62,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx) {
     if ((u32)pid_tgid != tgid)
         return 0;
     policy.delete(&tgid);
+    jvms.delete(&tgid);
     struct record h = {.type = REC_EXIT, .ts = bpf_ktime_get_ns(), .tgid = tgid};
     emit_bare(&h, 0);
     return 0;

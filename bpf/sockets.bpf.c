@@ -204,8 +204,11 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
         }
     }
     u64 sk = socket_of(regs.di);
-    if (!sk)
+    if (!sk) {
+        if (regs.nr == 1 && c->java)
+            socket_tails.call(ctx, TAIL_JSSE);
         return 0;
+    }
     struct sock_head head;
     if (read_sock_head(&head, sk))
         return 0;

@@ -18,7 +18,7 @@ struct config {
     u32 own_tgid;  /* never captured */
     u32 allow_only; /* 1: only processes in `policy` */
     u32 level;     /* enum capture_level */
-    u32 pad;
+    u32 java;      /* 1: agents in JVMs tell of their TLS, and new JVMs are of interest */
 };
 BPF_ARRAY(config, struct config, 1);
 
@@ -32,6 +32,9 @@ struct standing {
 };
 BPF_HASH(policy, u32, struct standing, 32768);
 BPF_TABLE("lru_hash", u64, u32, verdicts, 4096);
+
+/* The JVMs that are believed what they tell, and since when (as `opened`) their agents have seen every connection. */
+BPF_HASH(jvms, u32, u64, 4096);
 
 /* One direction of a socket or TLS handle. */
 struct stream {

@@ -79,34 +79,42 @@ static __always_inline void fill_handle_header(struct record *h, u64 handle, con
         put_address(h, &head, state->sk);
 }
 
-/* Plaintext of a handle: `n` bytes at `base` that passed in direction `dir`, on the socket `sk` (0: not known from this call). */
-static __always_inline int pass_plaintext(struct pt_regs *ctx, const struct handle_key *key, u64 sk, u8 layer, u8 dir, u64 base,
-                                          u64 n) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
+/* Sets up `call` for `n` bytes at `base` that passed through a handle in direction `dir`. Gives 0 when they are not wanted. */
+static __always_inline int begin_plaintext(struct long_call *call, u64 handle, struct handle_state *state, u8 layer, u8 dir,
+                                           u64 base, u64 n) {
     const struct config *c = settings();
-    struct handle_state *state = handle_state(key, sk);
-    if (!state || !c || state->kind >= KIND_OTHER)
+    if (!c || state->kind >= KIND_OTHER)
         return 0;
     struct stream *stream = &state->streams[dir];
     state->layer = layer;
-    struct long_call call = {};
-    call.header.dir = dir;
+    call->header.dir = dir;
     if (state->kind == KIND_UNKNOWN) {
         state->kind = kind_of(base, n, stream, state->from_start, 0);
         if (state->kind == KIND_OTHER && state->sk && within_budget(0, OTHERS_A_SECOND)) {
-            fill_handle_header(&call.header, key->handle, state, stream, n);
-            call.header.type = REC_OTHER;
-            emit_bare(&call.header, 0);
+            fill_handle_header(&call->header, handle, state, stream, n);
+            call->header.type = REC_OTHER;
+            emit_bare(&call->header, 0);
         }
     }
     if (!is_http(state->kind))
         return 0;
-    call.header.level = state->kind == KIND_HTTP2 ? LEVEL_FULL : c->level;
-    fill_handle_header(&call.header, key->handle, state, stream, n);
+    call->header.level = state->kind == KIND_HTTP2 ? LEVEL_FULL : c->level;
+    fill_handle_header(&call->header, handle, state, stream, n);
     stream->pos += n;
-    call.walk.base = base;
-    call.walk.left = n;
-    int tail = emit_call(&call, stream, n > MAX_CHUNK);
+    call->walk.base = base;
+    call->walk.left = n;
+    return 1;
+}
+
+/* Plaintext of a handle: `n` bytes at `base` that passed in direction `dir`, on the socket `sk` (0: not known from this call). */
+static __always_inline int pass_plaintext(struct pt_regs *ctx, const struct handle_key *key, u64 sk, u8 layer, u8 dir, u64 base,
+                                          u64 n) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct handle_state *state = handle_state(key, sk);
+    struct long_call call = {};
+    if (!state || !begin_plaintext(&call, key->handle, state, layer, dir, base, n))
+        return 0;
+    int tail = emit_call(&call, &state->streams[dir], n > MAX_CHUNK);
     if (!tail)
         return 0;
     call.handle_key = *key;

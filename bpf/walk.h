@@ -17,7 +17,8 @@ BPF_TABLE("lru_hash", u64, struct long_call, long_calls, 8192);
 #define TAIL_HEAD 1
 #define TAIL_GATHER 2
 #define TAIL_CIPHERTEXT 3
-BPF_TABLE("prog", int, int, socket_tails, 4);
+#define TAIL_JSSE 4
+BPF_TABLE("prog", int, int, socket_tails, 5);
 BPF_TABLE("prog", int, int, handle_tails, 2);
 
 /* Moves on to the next buffer that is not empty; 0 when there is none. */

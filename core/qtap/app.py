@@ -54,6 +54,7 @@ class Options(msgspec.Struct, frozen=True):
     exes: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     tls_probes: tuple[str, ...] | None = None
+    java: bool = False
     """Names of the TLS libraries to set probes in; None for all."""
     body_limit: int = 2 << 20
     memory: int = 256 << 20
@@ -177,7 +178,15 @@ class Session:
                 raise UsageError(f"no process has the number {pid}")
         options = self._options
         selection = Selection(options.pids, options.exes, options.containers)
-        live = LiveOptions(options.level, options.ring_size, options.body_limit, options.memory, selection, options.tls_probes)
+        live = LiveOptions(
+            options.level,
+            options.ring_size,
+            options.body_limit,
+            options.memory,
+            selection,
+            options.tls_probes,
+            options.java,
+        )
         return LiveSource(live, self._ready, self._failed, self._unmatched_yet)
 
     def _unmatched_yet(self, names: list[str]) -> None:

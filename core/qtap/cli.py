@@ -98,6 +98,9 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option("--container", "containers", metavar="NAME", multiple=True, help="Capture only this container (name or id).")
 @click.option("--tls-probes", type=TlsProbes(), metavar="NAMES",
               help="Set probes in these TLS libraries only, separated by commas.")  # fmt: skip
+@click.option(
+    "--java", is_flag=True, help="Capture Java's TLS too, by an agent in each JVM while capture runs (JDK 21+ warns of it)."
+)
 @click.option("--http-buffer-size", type=Size(0, 2 << 30), default="2MB", show_default=True, help="Bytes kept of one body.")
 @click.option("--memory", type=Size(1 << 20, 1 << 40), default="256MB", show_default=True, help="Bytes kept of all requests.")
 @click.option("--ring-size", type=Size(1 << 16, 1 << 30), default="16MB", show_default=True, help="Bytes of the kernel's ring.")
@@ -128,7 +131,7 @@ def _run(ctx: click.Context, given: dict[str, Any]) -> int:
     options = Options(
         replay=given["replay"], demo=given["demo"], record=given["record"], force=given["force"], level=given["level"],
         pids=frozenset(given["pids"]), exes=given["exes"], containers=given["containers"],
-        tls_probes=given["tls_probes"],
+        tls_probes=given["tls_probes"], java=given["java"],
         body_limit=given["http_buffer_size"], memory=given["memory"], ring_size=given["ring_size"], theme=given["theme"],
     )  # fmt: skip
     runner: Callable[[Options], int] = run_headless if given["no_ui"] else run_screen

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from qtap.capture.java import jar
+
 ROOT = Path(__file__).parents[2]
 
 Run = Callable[..., str]
@@ -63,6 +65,7 @@ def copy_checkout(run: Run) -> Callable[[Path], Path]:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, run: Run) -> dict[str, Path]:
     """Build what would be published: the sdist, the wheel of the checkout, and the wheel that comes out of the sdist."""
+    jar.main()  # as `make setup` does
     folder = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir"]
     run(*build, folder, ROOT)

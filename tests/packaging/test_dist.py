@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import qtap
+from qtap.capture.java.jar import JAR
 from tests.packaging.conftest import ROOT, Installed, Run
 
 KINDS = pytest.mark.parametrize("kind", ["wheel", "sdist"])
@@ -39,6 +40,12 @@ def test_the_kernel_programs_and_the_themes_come_along(installed: Installed, run
     assert installed(kind).parents[1] in engine.parents
     assert files_below(engine / "_data/bpf") == files_below(ROOT / "bpf")
     assert files_below(screen / "_data/themes") == files_below(ROOT / "themes")
+
+
+@KINDS
+def test_the_agent_for_java_comes_along_and_fits_its_sources(installed: Installed, run: Run, kind: str) -> None:
+    code = "from qtap.capture.java.jar import agent_jar; import sys; sys.stdout.write(agent_jar().hex())"
+    assert run(installed(kind).with_name("python"), "-c", code) == JAR.read_bytes().hex()
 
 
 def test_the_sdist_builds_the_wheel_of_the_checkout_byte_for_byte(built: dict[str, Path]) -> None:

@@ -26,11 +26,11 @@ from qtap.capture.kept import keep, read_kept
 _FILES = (
     "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h",
     "sockets.bpf.c", "ciphertext.bpf.c", "handles.bpf.c", "openssl.bpf.c", "bio.bpf.c",
-    "gnutls.bpf.c", "nss.bpf.c", "processes.bpf.c",
+    "gnutls.bpf.c", "nss.bpf.c", "jsse.bpf.c", "processes.bpf.c",
 )  # fmt: skip
 PROGRAMS = {
     "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "gather_socket": "raw",
-    "on_ciphertext": "raw",
+    "on_ciphertext": "raw", "on_jsse": "raw",
     "on_tcp_state": "raw", "on_exec": "raw", "on_exit": "raw", "on_fork": "raw",
     "ssl_enter": "uprobe", "ssl_enter_4": "uprobe", "ssl_enter_5": "uprobe", "ssl_leave_read": "uprobe",
     "ssl_leave_write": "uprobe", "walk_handle": "uprobe", "head_handle": "uprobe", "ssl_set_fd": "uprobe", "ssl_free": "uprobe",
@@ -53,6 +53,8 @@ _OFFSETS = {
     "OFF_FDT_FD": ("fdtable", "fd"),
     "OFF_FILE_PRIVATE": ("file", "private_data"),
     "OFF_FILE_INODE": ("file", "f_inode"),
+    "OFF_FILE_DENTRY": ("file", "f_path.dentry"),
+    "OFF_DENTRY_NAME": ("dentry", "d_name.name"),
     "OFF_INODE_INO": ("inode", "i_ino"),
     "OFF_INODE_SIZE": ("inode", "i_size"),
     "OFF_INODE_SB": ("inode", "i_sb"),

@@ -26,7 +26,7 @@ _PROCESS_TRACEPOINTS = {
 }
 _SOCKET_TRACEPOINTS = {"on_sys_exit": "sys_exit", "on_tcp_state": "inet_sock_set_state"}
 _TAILS = {
-    "socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext"),
+    "socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext", "on_jsse"),
     "handle_tails": ("walk_handle", "head_handle"),
 }
 _COMMON = ("ssl_", "walk_", "head_")
@@ -45,7 +45,7 @@ _UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
 class Engine:
     """Loaded programs and their maps; `ring` carries what they see."""
 
-    def __init__(self, code: Bytecode, *, ring_size: int, level: str, allow_only: bool) -> None:
+    def __init__(self, code: Bytecode, *, ring_size: int, level: str, allow_only: bool, java: bool = False) -> None:
         if Host().version < (5, 11):  # maps count as locked memory there
             raise_memlock()
         self.ring = Ring(ring_size)
@@ -56,7 +56,7 @@ class Engine:
         self._code = code
         self._programs = self._load(code)
         self._cpus = _possible_cpus()
-        settings = struct.pack("<IIII", os.getpid(), int(allow_only), records.LEVELS[level], 0)
+        settings = struct.pack("<IIII", os.getpid(), int(allow_only), records.LEVELS[level], int(java))
         bpf.update(self._maps["config"], bytes(4), settings)
         self.multi = _has_uprobe_multi(self._programs["ssl_free"])
         """Whether probes are set as one link for many offsets (Linux 6.6), which detaches at once."""
@@ -121,6 +121,19 @@ class Engine:
     def allow(self, pid: int) -> None:
         """Capture this process, which runs, and its future children; only with `allow_only`."""
         bpf.update(self._maps["policy"], struct.pack("<I", pid), _STANDING.pack(0, _ALLOWED))
+
+    def is_allowed(self, pid: int) -> bool:
+        """Whether this process is captured, or may yet turn out to be; only with `allow_only`."""
+        standing = bpf.lookup(self._maps["policy"], struct.pack("<I", pid), _STANDING.size)
+        return standing is not None and _STANDING.unpack(standing)[1] != _REFUSED
+
+    def listen_to_jvm(self, pid: int, since: int) -> None:
+        """Believe `pid` what it tells of its TLS; it misses nothing of connections that began after `since` (monotonic, ns)."""
+        bpf.update(self._maps["jvms"], struct.pack("<I", pid), struct.pack("<Q", since))
+
+    def ignore_jvm(self, pid: int) -> None:
+        """Believe it no longer."""
+        bpf.delete(self._maps["jvms"], struct.pack("<I", pid))
 
     def decide(self, executed_at: int, *, allowed: bool) -> None:
         """Say whether to capture the process of the exec at `executed_at` (CLOCK_MONOTONIC), and what it forked since."""

@@ -14,6 +14,8 @@ from qtap.capture import bpf, records
 from qtap.capture.checks import can_capture
 from qtap.capture.compiler import CompileError, compiled
 from qtap.capture.engine import Engine
+from qtap.capture.java.agents import Agents
+from qtap.capture.java.jar import JarError
 from qtap.capture.priority import Budget, yield_to_traffic
 from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
@@ -42,6 +44,8 @@ class LiveOptions(msgspec.Struct, frozen=True):
     selection: Selection = Selection()
     tls_probes: tuple[str, ...] | None = None
     """Names of the TLS libraries to set probes in; None for all."""
+    java: bool = False
+    """Load an agent into each JVM."""
 
 
 class LiveSource:
@@ -67,6 +71,7 @@ class LiveSource:
         self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
         self._wanted: set[int] = set()
         self._denied: set[int] = set()
+        self._agents: Agents | None = None
 
     def start(self, sink: Sink) -> None:
         """Begin; `sink` is called on the reader's thread."""
@@ -85,7 +90,7 @@ class LiveSource:
     def _run(self) -> None:
         try:
             self._load()
-        except (CompileError, bpf.VerifierError, OSError) as error:
+        except (CompileError, JarError, bpf.VerifierError, OSError) as error:
             self._on_failed(_explain(error))
             return
         try:
@@ -104,6 +109,8 @@ class LiveSource:
             _log.debug("capture stopped", exc_info=True)
             self._on_failed(f"capture stopped: {error or type(error).__name__} (--log-level debug says where)")
         finally:
+            if self._agents:
+                self._agents.stop()
             self._prober.stop()
             self._engine.close()
 
@@ -114,9 +121,12 @@ class LiveSource:
             ring_size=options.ring_size,
             level=options.level,
             allow_only=bool(options.selection),
+            java=options.java,
         )
         self._table.mute = self._engine.mute
         self._prober = Prober(self._engine, options.tls_probes or NAMES)
+        if options.java:
+            self._agents = Agents(self._engine, self._is_wanted)
         if options.selection.containers:
             self.processes.containers.load()
         if options.selection:
@@ -132,6 +142,9 @@ class LiveSource:
         self._engine.watch_sockets()
         libraries = self._prober.attach_known()
         self._prober.start()
+        if self._agents:
+            self._agents.attach_known()
+            libraries.append(f"JSSE of {self._agents.count} JVMs")
         yield_to_traffic()
         self._on_ready(self._prober.count, libraries)
 
@@ -160,8 +173,12 @@ class LiveSource:
             self._denied.discard(pid)
             self._table.exited(pid, ts)
             self.processes.exit(pid, ts)
+            if self._agents:
+                self._agents.exited(pid)
         elif kind == records.LIBRARY:
             self._prober.mapped(pid, fields[3], fields[2])
+        elif kind == records.JVM and self._agents:
+            self._agents.started(pid)
 
     def _executed(self, event: records.Exec) -> None:
         self._prober.executed(event.pid)
@@ -185,6 +202,9 @@ class LiveSource:
                 self._engine.allow(pid)
         if unmatched := selection.unmatched([self.processes.get(pid) for pid in allowed]):
             self._on_unmatched(unmatched)
+
+    def _is_wanted(self, pid: int) -> bool:
+        return not self._options.selection or (pid not in self._denied and self._engine.is_allowed(pid))
 
     def _remember(self, pid: int, *, allowed: bool) -> None:
         """Keep what was decided for the records that the kernel sends, and sent, before it hears of it."""
@@ -214,7 +234,7 @@ class LiveSource:
 def _explain(error: Exception) -> str:
     """Say in one sentence why this host cannot capture, with the remedy."""
     known = can_capture()
-    if known or isinstance(error, CompileError):
+    if known or isinstance(error, CompileError | JarError):
         return known or str(error)
     if isinstance(error, bpf.VerifierError):
         return f"this kernel's verifier refuses a program ({error}): report this with the output of qtap-tui doctor"

@@ -339,4 +339,4 @@ def clock_offset() -> int:
 def is_for_table(pages: mmap.mmap | bytes, at: int) -> bool:
     """Whether the record at `at` is the connection table's to take."""
     kind = pages[at + TYPE_AT]
-    return kind <= records.CLOSE or kind >= records.HELLO
+    return kind <= records.CLOSE or records.HELLO <= kind <= records.OTHER

@@ -1,0 +1,86 @@
+"""Which processes are JVMs, and which of them may be asked to load an agent.
+
+The question is asked by SIGQUIT, which ends a process that does not catch it, makes OpenJ9 write a dump of several megabytes,
+and makes HotSpot print its threads' stacks where attaching is switched off: all that is looked for first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+_LIBJVM = b"/libjvm.so"
+_OPENJ9 = b"/libj9vm"
+_SIGQUIT_BIT = 1 << 2
+_SWITCHED_OFF = b"-XX:+DisableAttachMechanism"
+_STOPPED = ("T", "t", "Z", "X")
+
+
+class RefusalError(Exception):
+    """An agent cannot be loaded into this JVM; the text says why, after "the JVM"."""
+
+
+class Jvm(msgspec.Struct, frozen=True):
+    """One process that runs Java."""
+
+    pid: int
+    own_pid: int
+    """Its number in its own pid namespace, by which it names its files."""
+    uid: int
+    """Effective; files that it shall trust belong to it."""
+    gid: int
+
+
+def jvms(procfs: Path = Path("/proc")) -> Iterator[int]:
+    """Give the processes that have mapped a libjvm; a look at 530 processes takes 10 ms."""
+    for pid in sorted(int(entry) for entry in os.listdir(procfs) if entry.isdigit()):  # noqa: PTH208  50 us against 300
+        if _LIBJVM in _read(procfs, pid, "maps"):
+            yield pid
+
+
+def describe(pid: int, procfs: Path = Path("/proc")) -> Jvm:
+    """Describe the JVM `pid`; raises RefusalError when it cannot be asked, ProcessLookupError when it is gone."""
+    maps = _read(procfs, pid, "maps")
+    if not maps:
+        raise ProcessLookupError(pid)
+    if _OPENJ9 in maps:
+        raise RefusalError("is OpenJ9, whose TLS is not captured")
+    if _SWITCHED_OFF in _read(procfs, pid, "cmdline") or _SWITCHED_OFF in _read(procfs, pid, "environ"):
+        raise RefusalError("was started with -XX:+DisableAttachMechanism; start it without to capture its TLS")
+    if _state(procfs, pid) in _STOPPED:
+        raise RefusalError("is stopped")
+    status = _status(procfs, pid)
+    return Jvm(
+        pid=pid,
+        own_pid=int(status[b"NSpid"].split()[-1]),
+        uid=int(status[b"Uid"].split()[1]),
+        gid=int(status[b"Gid"].split()[1]),
+    )
+
+
+def catches_sigquit(pid: int, procfs: Path = Path("/proc")) -> bool:
+    """Whether SIGQUIT is handled: not yet while it starts, and never with -Xrs. Raises ProcessLookupError."""
+    return bool(int(_status(procfs, pid)[b"SigCgt"], 16) & _SIGQUIT_BIT)
+
+
+def _status(procfs: Path, pid: int) -> dict[bytes, bytes]:
+    lines = _read(procfs, pid, "status").splitlines()
+    if not lines:
+        raise ProcessLookupError(pid)
+    return {name: value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+
+
+def _state(procfs: Path, pid: int) -> str:
+    return _read(procfs, pid, "stat").rpartition(b") ")[2][:1].decode()
+
+
+def _read(procfs: Path, pid: int, name: str) -> bytes:
+    """Read one file of a process; empty when it is gone."""
+    try:
+        with open(f"{procfs}/{pid}/{name}", "rb", buffering=0) as file:  # noqa: PTH123  2 us against 9, 500 times
+            return file.read()
+    except OSError:
+        return b""
