@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from qtap.captures import CaptureReader, Header, Recorder, ReplaySource
 from qtap.captures.format import Record, encode_record
-from qtap.captures.replay import give
+from qtap.captures.replay import Schedule, give
 from qtap.exports.event import System
-from qtap.model import Connection, Loss, Process, Transaction
+from qtap.model import Connection, Loss, Process, Transaction, WebSocket, WebSocketMessage
 from qtap.stores.lines import LineStore
 from tests.exports.samples import BEGAN, CURL, connection, message, records, transaction
 
@@ -130,6 +130,22 @@ def test_at_its_own_speed_transactions_overlap_as_they_did(tmp_path: Path) -> No
         ("opened", "long"), ("opened", "short"), ("finished", given[0]), ("finished", given[1]), ("loss", given[2]),
     ]  # fmt: skip
     assert witness.at_opening == [(0, b"", False)] * 2
+
+
+def test_at_its_own_speed_messages_of_a_websocket_come_one_by_one() -> None:
+    said = [WebSocketMessage(BEGAN + at * MS, "text", at == 30, b"%d" % at, 2) for at in (30, 60, 90)]
+    whole = exchange("chat", 10, 100)
+    whole.websocket = WebSocket(said, dropped=7, from_client=5, from_server=5)
+    seen: list[tuple[int, int, int]] = []
+    given: list[Record] = [whole, Loss("ring", 1, BEGAN, BEGAN + 100 * MS)]
+    witness = Witness()
+    for _, act in Schedule(iter(given), witness):
+        act()
+        socket = witness.opened[0].websocket
+        assert socket
+        seen.append((len(socket.messages), socket.from_client, socket.from_server))
+    assert list(dict.fromkeys(seen)) == [(0, 4, 3), (1, 5, 3), (2, 5, 4), (3, 5, 5)]
+    assert witness.opened[0].websocket == whole.websocket
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -13,7 +13,7 @@ from qtap.exports import http_transaction
 from qtap.exports.encode import encode
 from qtap.exports.event import System, connection_line, line_for, loss_line, process_line
 from qtap.exports.http_transaction import endpoint_of, tag_value, to_json
-from qtap.model import Connection, Container, Endpoint, Loss, Process, Transaction
+from qtap.model import Connection, Container, Endpoint, Loss, Process, Transaction, WebSocket, WebSocketMessage
 from tests.exports.samples import BEGAN, CURL, connection, losses, processes, transaction, transactions
 from tests.exports.samples import connections as any_connection
 
@@ -265,3 +265,19 @@ def test_controls_that_a_terminal_obeys_are_escaped_wherever_they_stand() -> Non
     written = encode({text: text})
     assert json.loads(written) == {text: text}
     assert not {*range(0x20), *range(0x7F, 0xA0)} & {ord(character) for character in written.decode()}
+
+
+def test_the_messages_of_a_websocket_are_told_as_the_level_allows() -> None:
+    messages = [
+        WebSocketMessage(BEGAN, "text", True, b"hi", 2, 8, compressed=True),  # noqa: FBT003 - a struct
+        WebSocketMessage(BEGAN, "binary", payload=b"", size=9, wire_size=11, faults=("unreadable",)),
+    ]
+    seen = transaction(websocket=WebSocket(messages, dropped=4, from_client=5, from_server=1))
+    time = "2026-01-02T03:04:05.123456789Z"
+    first = {"time": time, "from": "client", "type": "text", "size": 2, "wire_size": 8, "compressed": True}
+    second = {"time": time, "from": "server", "type": "binary", "size": 9, "wire_size": 11, "incomplete": ["unreadable"]}
+    counts = {"from_client": 5, "from_server": 1, "dropped": 4}
+    assert data_of(line_for(seen, "summary"))["websocket"] == counts
+    assert data_of(line_for(seen, "headers"))["websocket"] == {**counts, "messages": [first, second]}
+    assert data_of(line_for(seen))["websocket"] == {**counts, "messages": [{**first, "body": "aGk="}, second]}
+    assert "websocket" not in data_of(line_for(transaction()))

@@ -153,6 +153,17 @@ def test_an_end_of_capture_leaves_what_was_seen() -> None:
     assert talk.transaction.incomplete == ("capture_ended",)
 
 
+def test_below_level_full_bytes_are_counted_and_no_number_of_messages_is_claimed() -> None:
+    talk = Talk()
+    before = talk.transaction.request.wire_size
+    talk.observer.skip(True, 500, 3)  # noqa: FBT003 - the interface of the observer
+    talk.closes()
+    assert talk.transaction.request.wire_size - before == 500
+    assert not talk.transaction.websocket
+    assert talk.transaction.incomplete == ()
+    assert talk.finished_ones == [talk.transaction]
+
+
 MESSAGES = st.lists(
     st.tuples(st.booleans(), st.sampled_from([Opcode.TEXT, Opcode.BINARY]), st.binary(max_size=300), st.integers(1, 4)),
     max_size=6,

@@ -13,7 +13,7 @@ from functools import partial
 
 from qtap.captures.format import Record
 from qtap.captures.reader import CaptureReader
-from qtap.model import Connection, Loss, Message, Process, Sink, Transaction, WebSocket
+from qtap.model import Connection, Loss, Message, Process, Sink, Transaction, WebSocket, WebSocketMessage
 
 _AHEAD_RECORDS = 2000
 _AHEAD_BYTES = 32 << 20
@@ -143,17 +143,27 @@ class Schedule:
         record.status, record.response, record.informational = 0, Message(), ()
         record.incomplete, record.opaque, record.finished = (), False, False
         if whole.websocket:
-            record.websocket = WebSocket()
-            self._add_messages(record.websocket, whole.websocket, due)
+            record.websocket = self._open_websocket(whole.websocket, due)
         self._push(min(whole.started_at, due), partial(self._sink.transaction_opened, record))
         if whole.response.head:
             self._push(min(max(whole.response.first_at, whole.started_at), due), partial(_answer, record, whole))
         self._held += whole.cost
         self._ends.append((due, whole.cost, partial(_finish, record, whole, self._sink)))
 
-    def _add_messages(self, socket: WebSocket, whole: WebSocket, due: int) -> None:
+    def _open_websocket(self, whole: WebSocket, due: int) -> WebSocket:
+        """Give it as it was when the oldest of its messages that are known had not come."""
+        from_client = sum(message.from_client for message in whole.messages)
+        from_server = len(whole.messages) - from_client
+        socket = WebSocket([], whole.dropped, whole.from_client - from_client, whole.from_server - from_server)
         for message in whole.messages:
-            self._push(min(message.at, due), partial(socket.messages.append, message))
+            self._push(min(message.at, due), partial(_hear, socket, message))
+        return socket
+
+
+def _hear(socket: WebSocket, message: WebSocketMessage) -> None:
+    socket.messages.append(message)
+    socket.from_client += message.from_client
+    socket.from_server += not message.from_client
 
 
 def _answer(transaction: Transaction, whole: Transaction) -> None:

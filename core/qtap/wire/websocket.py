@@ -43,7 +43,7 @@ class Observer:
         self._limit = limit
         self._transaction = handover.transaction
         self._socket = WebSocket()
-        self._transaction.websocket = self._socket
+        """Becomes the transaction's with the first byte that is read: below level full none is, and no count is known."""
         self._held = 0
         self._closed: set[bool] = set()
         self._sides = sides(self._transaction, self._add, limit)
@@ -69,6 +69,7 @@ class Observer:
         """Read `data` as one call carried it; `boundary` is False when it continues the data of the same call."""
         if self.idle:
             return
+        self._transaction.websocket = self._socket
         self._count(from_client, len(data), at)
         if not self._sides[from_client].feed(data, at, boundary=boundary):
             self._transaction.mark("messages_lost")
