@@ -48,9 +48,14 @@ static __always_inline struct handle_state *handle_state(const struct handle_key
         return state;
     if (HEAD_FAMILY(&head) != AF_INET && HEAD_FAMILY(&head) != AF_INET6)
         return state; /* a callback of the library used another socket, to log for example */
+    u64 earlier = state->sk;
     state->sk = sk;
     struct socket_state *socket = sockets.lookup(&sk);
     if (socket) {
+        if (earlier && socket->opened > state->opened) { /* the end of the one that had this address was not seen */
+            struct handle_state fresh = {.sk = sk, .from_start = 1};
+            *state = fresh;
+        }
         state->opened = socket->opened;
         socket->kind = KIND_TLS;
         socket->is_bound = 1;

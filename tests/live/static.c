@@ -1,4 +1,5 @@
-/* An HTTPS client with OpenSSL in its own file: `static PORT COUNT` asks COUNT times on one connection. */
+/* An HTTPS client with OpenSSL in its own file: `static PORT COUNT` connects, writes a line, waits for
+ * one, and asks COUNT times. */
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -30,6 +31,9 @@ int main(int argc, char **argv) {
     SSL *ssl = SSL_new(SSL_CTX_new(TLS_client_method()));
     if (argc < 3 || connect(fd, (struct sockaddr *)&to, sizeof to) || !SSL_set_fd(ssl, fd) || SSL_connect(ssl) != 1)
         return 1;
+    puts("open");
+    fflush(stdout);
+    getchar();
     for (int i = 0; i < atoi(argv[2]); i++) {
         char request[128];
         int n = snprintf(request, sizeof request, "GET /static-%d?size=500 HTTP/1.1\r\nHost: localhost\r\nX-Id: static-%d\r\n\r\n", i, i);

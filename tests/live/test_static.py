@@ -1,4 +1,4 @@
-"""A program with OpenSSL in its own file, as a fresh build leaves it."""
+"""A program with OpenSSL in its own file, as a fresh build leaves it and without symbols."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.live.asking import COUNT
 from tests.live.comparing import describe, expect
-from tests.live.program import Capture, is_server
+from tests.live.program import PATIENCE, Capture, is_server
 from tests.live.servers import recorder
 
 
@@ -24,21 +24,24 @@ SOURCE = Path(__file__).with_name("static.c")
 LIBRARIES = ("-l:libssl.a", "-l:libcrypto.a", "-lpthread", "-ldl")
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("static") / "client"
-    subprocess.run(["gcc", "-O2", "-o", file, SOURCE, *LIBRARIES], check=True)
+@pytest.fixture(params=["symbols", "stripped"])
+def program(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    file = tmp_path / "client"
+    options = ["-s"] if request.param == "stripped" else []
+    subprocess.run(["gcc", "-O2", *options, "-o", file, SOURCE, *LIBRARIES], check=True)
     return file
 
 
-def test_a_static_program_is_captured_from_its_second_run_on_at_the_latest(certificate: Path, program: Path) -> None:
-    with recorder(certificate) as server, Capture("--ring-size", "64MB") as capture:
-        for count in (1, COUNT):
-            subprocess.run([program, str(server.server_port), str(count)], check=True)
-    ours = [
-        transaction for transaction in capture.transactions if not is_server(transaction) and "incomplete" not in transaction
-    ]
-    record = {seen.id: expect(seen) for seen in server.seen[1:]}
-    found = {seen.id: seen for seen in map(describe, ours[-COUNT:])}
-    assert found == record
-    assert len(ours) <= COUNT + 1
+def test_every_request_of_a_static_program_is_captured(certificate: Path, program: Path) -> None:
+    with recorder(certificate) as server:
+        command: list[str | Path] = [program, str(server.server_port), str(COUNT)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "open\n"
+            with Capture("--ring-size", "64MB") as capture:
+                client.communicate("\n", PATIENCE)
+        assert client.returncode == 0
+    ours = [transaction for transaction in capture.transactions if not is_server(transaction)]
+    assert [transaction for transaction in ours if "incomplete" in transaction] == []
+    assert {seen.id: seen for seen in map(describe, ours)} == {seen.id: expect(seen) for seen in server.seen}
+    assert len(ours) == len(server.seen) == COUNT

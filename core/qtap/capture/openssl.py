@@ -13,6 +13,7 @@ import re
 
 from qtap.capture.bio import bio_points
 from qtap.capture.elf import X86_64, Elf, Symbol
+from qtap.capture.openssl_stripped import stripped_points, why_unseen
 from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
 from qtap.capture.prologue import first_call
 
@@ -57,7 +58,7 @@ def probe_points(elf: Elf) -> list[ProbePoint]:
     """
     symbols = elf.symbols([*_PUBLIC, *_PEEKS, *_ENTRIES], enough=("SSL_read", "SSL_write"))
     if "SSL_read" not in symbols or "SSL_write" not in symbols:
-        return []
+        return stripped_points(elf)
     points = _internal(elf, symbols) or [
         probe_point(elf, symbols[name], enter, leave) for name, (enter, leave) in _PUBLIC.items() if name in symbols
     ]
@@ -113,7 +114,7 @@ def _code(elf: Elf, symbol: Symbol) -> bytes:
     return elf.read(symbol.offset, min(symbol.size or _CODE, _CODE, elf.size - symbol.offset))
 
 
-OPENSSL = TlsLibrary(name="openssl", matches=_matches, probe_points=probe_points, in_executables=True)
+OPENSSL = TlsLibrary(name="openssl", matches=_matches, probe_points=probe_points, in_executables=True, absence=why_unseen)
 LIBNODE = TlsLibrary(
     name="openssl",
     matches=lambda basename: basename.startswith("libnode.so"),

@@ -23,9 +23,12 @@ _RET, _LEA, _MOVE_TO_EAX, _MOVE_SIGNED = 0xC3, 0x8D, 0xB8, 0xC7
 _RAX_RELATIVE, _RAX = 0x05, 0xC0
 """Operand bytes: rax from an address relative to the next instruction; rax itself."""
 _FRAME = frozenset((0x55, 0x5D, 0x89))  # push and pop rbp, mov rbp, rsp
+_MOVE, _STACK_BASE = 0x89, 0x24
+"""The second is an index byte: no index, base rsp."""
 _STACK_POINTER = 4
 _KEPT = frozenset((1, 2, _STACK_POINTER, 6, 7, 8, 9))
 """rcx, rdx, rsp, rsi, rdi, r8, r9: the arguments and the place of the return address (System V psABI x86-64, 3.2.3)."""
+_ARGUMENTS = frozenset((1, 2, 6, 7, 8, 9))
 _WALK = 24
 
 
@@ -84,6 +87,28 @@ def targets(code: bytes, address: int) -> set[int]:
     return found
 
 
+def stack_arguments(code: bytes, address: int, callee: int) -> set[int] | None:
+    """Give the argument registers that hold an address on the stack when the function at `address` calls `callee`.
+
+    The way there is that of `first_call`; None when it does not lead there.
+    """
+    at = 0
+    found: set[int] = set()
+    while at < len(code):
+        try:
+            instruction = decode(code, at)
+        except CodeError:
+            return None
+        start, at = at, at + instruction.length
+        if instruction.opcode == _CALL and address + at + instruction.relative == callee:
+            return found & _ARGUMENTS
+        if instruction.opcode in _ENDS:
+            return None
+        written = _written(instruction)
+        (found.add if _takes_stack_address(instruction, code[start:at]) else found.discard)(written)
+    return None
+
+
 def returned_address(code: bytes, address: int) -> int | None:
     """Give the constant that the function at `address` returns, when it does nothing else."""
     at, found = 0, None
@@ -103,6 +128,24 @@ def returned_address(code: bytes, address: int) -> int | None:
         elif not (instruction.opcode in _FRAME or instruction.opcode in _HINT_NOPS):
             return None
     return None
+
+
+def _takes_stack_address(instruction: Instruction, code: bytes) -> bool:
+    """Tell `lea n(%rsp), register` and `mov %rsp, register`."""
+    if instruction.opcode == _LEA:
+        index = code[len(instruction.prefixes) + bool(instruction.rex) + 2]
+        return instruction.modrm < 0xC0 and instruction.modrm & 7 == _STACK_POINTER and index == _STACK_BASE  # noqa: PLR2004
+    return instruction.opcode == _MOVE and instruction.register == _STACK_POINTER
+
+
+def _written(instruction: Instruction) -> int:
+    """Give the register that a move, load or clearing writes; -1 for others."""
+    opcode = instruction.opcode
+    if opcode in (0x63, 0x8B, _LEA):
+        return instruction.register
+    if opcode in (0x31, _MOVE):
+        return instruction.destination
+    return opcode & 7 | (instruction.rex & 1) << 3 if opcode in range(0xB8, 0xC0) else -1
 
 
 def _is_emulated(instruction: Instruction) -> bool:

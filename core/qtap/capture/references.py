@@ -1,0 +1,125 @@
+"""Functions of an x86-64 file without symbols, found by the strings that they refer to.
+
+Compiled C names a function by `__func__` where it reports an error, and takes that string's address relative to the
+instruction. Which function an instruction belongs to is told by the table for unwinding (.eh_frame, LSB Core 5.0, 10.6.1),
+which stripping leaves: exceptions need it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+
+from qtap.capture.elf import Elf, Section
+
+_LOAD_ADDRESS = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(.{4}))", re.DOTALL)
+"""lea with an address relative to the next instruction, into any register."""
+_MOVE_CONSTANT = range(0xB8, 0xC0)
+"""mov of a constant into any register: how a program at a fixed address takes a string's."""
+_RECORD = struct.Struct("<II")
+_FROM_HERE = 0x1B
+"""DW_EH_PE_pcrel | DW_EH_PE_sdata4: an address as 4 signed bytes from where it stands."""
+_AUGMENTATION = re.compile(rb"\x01z(P?)L?R[SB]?\0")
+"""Of a common entry (CIE) of version 1 whose data ends with the form of addresses."""
+_PIECE = 1 << 24
+
+
+def has_string(elf: Elf, text: bytes) -> bool:
+    """Whether `text` stands in the file's constant data; raises ElfError."""
+    return any(text in piece for _, piece in _pieces(elf))
+
+
+def functions_naming(elf: Elf, names: Collection[str]) -> dict[str, set[int]]:
+    """Give the addresses of the functions that refer to each name; raises ElfError.
+
+    Several refer to the name of one that was inlined into them. What compilers move away from a function, because it is seldom
+    run, counts as one of its own.
+    """
+    text = _section(elf, ".text")
+    starts = _function_starts(elf)
+    places = {address: name for name in names for address in _find(elf, name.encode())}
+    if text is None or not starts or not places:
+        return {}
+    code = elf.read(text.offset, text.size)
+    users: dict[str, set[int]] = defaultdict(set)
+    for at, address in _references(code, text.address, places):
+        users[places[address]].add(starts[max(bisect_right(starts, at) - 1, 0)])
+    return dict(users)
+
+
+def _references(code: bytes, base: int, wanted: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Give where code that begins at `base` takes an address that is `wanted`, and which."""
+    for match in _LOAD_ADDRESS.finditer(code):
+        at = base + match.start()
+        address = at + 7 + int.from_bytes(match[1], "little", signed=True)
+        if address in wanted:
+            yield at, address
+    for address in wanted:
+        constant = address.to_bytes(8, "little")[:4]
+        at = code.find(constant)
+        while at > 0:
+            if code[at - 1] in _MOVE_CONSTANT:
+                yield base + at - 1, address
+            at = code.find(constant, at + 1)
+
+
+def _function_starts(elf: Elf) -> list[int]:
+    """Give the address of every function that can be unwound, in order; empty when the file has no table of them."""
+    section = _section(elf, ".eh_frame")
+    if section is None:
+        return []
+    body = elf.read(section.offset, section.size)
+    starts: list[int] = []
+    at, common, has_form = 0, -1, False
+    while at + _RECORD.size + 4 <= len(body):
+        length, back = _RECORD.unpack_from(body, at)
+        if not length or length == 0xFFFFFFFF:  # noqa: PLR2004 - the end, or the form for more than 4 GB
+            break
+        if back:
+            if at + 4 - back != common:
+                common = at + 4 - back
+                has_form = _has_known_form(body[max(common, 0) : max(common, 0) + 64])
+            if has_form:
+                (distance,) = struct.unpack_from("<i", body, at + 8)
+                starts.append(section.address + at + 8 + distance)
+        at += 4 + length
+    return sorted(starts)
+
+
+def _has_known_form(common: bytes) -> bool:
+    """Tell whether a common entry, of which the first bytes are given, has its addresses as `_FROM_HERE`."""
+    match = _AUGMENTATION.match(common, 8)
+    if not match:
+        return False
+    # Alignment factors, return register and the data's length are one byte each; a personality is its form and an address.
+    at = match.end() + 4
+    personality = 5 if match[1] else 0
+    language = 1 if b"L" in match[0] else 0
+    return common[at + personality + language : at + personality + language + 1] == bytes([_FROM_HERE])
+
+
+def _find(elf: Elf, string: bytes) -> set[int]:
+    """Give every address of the whole `string` in the constant data."""
+    found: set[int] = set()
+    for address, piece in _pieces(elf):
+        at = piece.find(string + b"\0")
+        while at >= 0:
+            if at == 0 or piece[at - 1] == 0:
+                found.add(address + at)
+            at = piece.find(string + b"\0", at + 1)
+    return found
+
+
+def _pieces(elf: Elf) -> Iterator[tuple[int, bytes]]:
+    """Give the constant data with its address, in pieces that overlap by 64 bytes."""
+    section = _section(elf, ".rodata")
+    for at in range(0, section.size if section else 0, _PIECE):
+        assert section is not None
+        yield section.address + at, elf.read(section.offset + at, min(_PIECE + 64, section.size - at))
+
+
+def _section(elf: Elf, name: str) -> Section | None:
+    return next((section for section in elf.sections if section.name == name), None)
