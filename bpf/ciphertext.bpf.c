@@ -23,7 +23,10 @@ int on_ciphertext(struct bpf_raw_tracepoint_args *ctx) {
     u32 tgid = bpf_get_current_pid_tgid() >> 32;
     if (awaits_hello(state))
         take_hello(sk, state, &head, op & 1, first[0], n);
-    if (state->kind >= KIND_TLS && is_sought(state, tgid, op & 1))
-        wire_passed(sk, state, &head, tgid, op & 1, first[0], n);
+    if (state->kind < KIND_TLS || !is_sought(state, tgid, op & 1))
+        return 0;
+    wire_passed(sk, state, &head, tgid, op & 1, first[0], n);
+    if ((op & 1) == OUT && !state->is_bound)
+        go_wire_passed(ctx->args[0], sk, tgid, first[0], n);
     return 0;
 }

@@ -24,9 +24,9 @@ from qtap.capture.checks import BCC_REMEDY
 from qtap.capture.kept import keep, read_kept
 
 _FILES = (
-    "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h",
+    "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h", "go.h",
     "sockets.bpf.c", "ciphertext.bpf.c", "handles.bpf.c", "openssl.bpf.c", "bio.bpf.c",
-    "gnutls.bpf.c", "nss.bpf.c", "jsse.bpf.c", "processes.bpf.c",
+    "gnutls.bpf.c", "nss.bpf.c", "jsse.bpf.c", "go.bpf.c", "processes.bpf.c",
 )  # fmt: skip
 PROGRAMS = {
     "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "gather_socket": "raw",
@@ -38,6 +38,8 @@ PROGRAMS = {
     "bio_enter_read": "uprobe", "bio_leave_read": "uprobe", "bio_enter_write": "uprobe",
     "gnutls_enter": "uprobe", "gnutls_enter_recv_int": "uprobe", "gnutls_leave_recv": "uprobe", "gnutls_leave_send": "uprobe",
     "nss_enter_recv": "uprobe", "nss_enter_send": "uprobe", "nss_leave_recv": "uprobe", "nss_leave_send": "uprobe",
+    "go_write_record": "uprobe", "go_read_unlocks": "uprobe", "go_read_returns": "uprobe", "go_handshake": "uprobe",
+    "go_close": "uprobe",
 }  # fmt: skip
 """Every program and whether a raw tracepoint or a uprobe runs it."""
 

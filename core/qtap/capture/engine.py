@@ -31,6 +31,8 @@ _TAILS = {
 }
 _COMMON = ("ssl_", "walk_", "head_")
 """What nearly every host's probes need is loaded at once, on two threads; the rest when a library is found that needs it."""
+_SOON = ("go_",)
+"""What a program needs that is executed later and makes its first request at once: loaded as soon as capture runs."""
 _HEAD_PROGRAMS = ("head_socket", "head_handle")
 _KIND_MUTED = 5
 _SOCKET_STATE, _HANDLE_STATE = (56, 12, 16), (56, 16, 8)
@@ -113,6 +115,12 @@ class Engine:
         event_type = int(_UPROBE_PMU.read_text())
         for offset in offsets:
             self._links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type))
+
+    def load_soon(self) -> None:
+        """Load what no file known so far needed, but the next program may, before that is executed."""
+        for program in PROGRAMS:
+            if program.startswith(_SOON) and program not in self._programs:
+                self._load_late(program)
 
     def _load_late(self, program: str) -> int:
         fd = self._programs[program] = self._load_one(program, self._code.programs[program])

@@ -42,6 +42,7 @@ class Prober:
 
     def start(self) -> None:
         """Begin to attach what `mapped` and `executed` tell of."""
+        self._jobs.put(self._engine.load_soon)
         self._thread.start()
 
     def mapped(self, pid: int, inode: int, superblock: int) -> None:

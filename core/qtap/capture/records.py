@@ -14,7 +14,7 @@ DATA, CLOSE, EXEC, EXIT, LIBRARY, FORK, HELLO, OTHER, JVM = 1, 2, 3, 4, 5, 6, 7,
 OUT, IN = 0, 1
 FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF, SERVER, CLIENT = 1, 2, 4, 8, 16, 32, 64
 LEVELS = {"summary": 0, "headers": 1, "full": 2}
-LAYERS = ("", "openssl", "gnutls", "nss", "jsse")
+LAYERS = ("", "openssl", "gnutls", "nss", "jsse", "go")
 """The name of the probe by the number of its layer."""
 
 COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot", "untold")

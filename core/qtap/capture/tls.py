@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from qtap.capture.bio import LIBCRYPTO
 from qtap.capture.gnutls import GNUTLS
+from qtap.capture.go import GO
 from qtap.capture.nss import NSS
 from qtap.capture.openssl import LIBNODE, OPENSSL
 from qtap.capture.probe import TlsLibrary
 
-TLS_LIBRARIES: tuple[TlsLibrary, ...] = (OPENSSL, LIBCRYPTO, LIBNODE, GNUTLS, NSS)
+TLS_LIBRARIES: tuple[TlsLibrary, ...] = (OPENSSL, LIBCRYPTO, LIBNODE, GNUTLS, NSS, GO)
 NAMES = tuple(dict.fromkeys(library.name for library in TLS_LIBRARIES))
 """What `--tls-probes` takes."""
 
