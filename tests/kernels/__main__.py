@@ -61,6 +61,7 @@ def _script(arguments: list[str]) -> str:
         "LANG": "C.UTF-8",
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "QTAP_REQUIRE_LIVE": "1",
         "QTAP_TEST_PATIENCE": str(_PATIENCE),
