@@ -245,7 +245,7 @@ static __always_inline int emit_small_head(const struct record *header, struct s
     if (!rec)
         return 0;
     __builtin_memcpy(rec, header, sizeof *rec);
-    if (n - 1 >= SMALL_HEAD || bpf_probe_read_user(rec->data, n, (void *)base)) {
+    if (n - 1 >= SMALL_HEAD || bpf_probe_read_user(rec->data, bounded(n, SMALL_HEAD), (void *)base)) {
         bpf_ringbuf_discard(rec, NO_WAKEUP);
         return 0;
     }

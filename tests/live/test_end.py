@@ -16,7 +16,7 @@ import pytest
 
 from tests.live.kernel import Held, breakpoints, held_by, program_names
 from tests.live.libraries import copy_library
-from tests.live.program import PROGRAM, Capture, Fields, body_of, client_port, is_server, until
+from tests.live.program import PROGRAM, SLOWNESS, Capture, Fields, body_of, client_port, is_server, until
 from tests.live.servers import Recorder, Seen, recorder
 from tests.live.wires import say, wire
 
@@ -80,13 +80,13 @@ def test_a_kill_leaves_nothing_in_the_kernel_and_a_capture_that_opens(
         assert held.links
         assert all(breakpoints(pid, library))
         ready_at = time.monotonic()
-        time.sleep(3)
+        time.sleep(3 * SLOWNESS)
         killed_at = time.monotonic()
         capture.kill()
     until(lambda: gone(held), f"left in the kernel: {held.left}")
     assert library.read_bytes() == original
     # A second may be lost; another half is for the machine.
-    due = [seen for seen in load.seen if ready_at + 0.5 < seen.at < killed_at - 1.5]
+    due = [seen for seen in load.seen if ready_at + 0.5 * SLOWNESS < seen.at < killed_at - 1.5 * SLOWNESS]
     check_recorded(replay(tmp_path / name), due)
     if not alone or OURS & set(program_names().values()):
         pytest.skip("whether breakpoints are left cannot be told while another capture runs on this host")
@@ -110,7 +110,7 @@ def test_a_signal_ends_it_well_under_load_with_everything_written(load: Recorder
         until(lambda: len(load.seen) > 200, "no load")
         asked_at = time.monotonic()
         capture.stop(number)
-        assert time.monotonic() - asked_at < 5
+        assert time.monotonic() - asked_at < 5 * SLOWNESS
     until(lambda: gone(held), f"left in the kernel: {held.left}")
     live = [event for event in capture.events if event["event"] == "http_transaction"]
     assert [event for event in replay(tmp_path / "file.jsonl") if event["event"] == "http_transaction"] == live
