@@ -1,0 +1,162 @@
+"""HTTP/2 as real clients and servers speak it, by the server's own record: 211 requests each."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.live.asking import COUNT, asks
+from tests.live.comparing import compare, compare_ends, expect
+from tests.live.http2_ends import Client, Server, http2_server
+from tests.live.program import Capture, Fields, body_of, client_port, is_server
+from tests.live.servers import Seen, digest
+
+pytestmark = pytest.mark.live
+
+UNKNOWN = "‹unknown"
+
+
+def ask_with_curl(server: Server, certificate: Path, folder: Path, ident: str, *options: str) -> None:
+    """A process a request: the second request on a connection by prior knowledge fails in curl 7.88."""
+
+    def run(index: int) -> None:
+        request = list(asks(ident))[index]
+        arguments: list[str | Path] = ["--head"] if request.method == "HEAD" else ["--request", request.method]
+        for name, value in request.headers:
+            arguments += ["--header", f"{name}: {value}"]
+        if request.body is not None:
+            file = folder / request.id
+            file.write_bytes(request.body)
+            arguments += ["--data-binary", f"@{file}"]
+        common: list[str | Path] = [
+            "curl",
+            "--disable",
+            "--max-time",
+            "20",
+            "--silent",
+            "--show-error",
+            "--cacert",
+            certificate,
+            "--output",
+            "/dev/null",
+            *options,
+        ]
+        subprocess.run([*common, *arguments, server.url + request.path], check=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(COUNT)))
+
+
+@pytest.mark.parametrize(("scheme", "option"), [("https", "--http2"), ("http", "--http2-prior-knowledge")])
+def test_every_request_of_curl_is_captured_as_the_server_saw_it(
+    certificate: Path, tmp_path: Path, scheme: str, option: str
+) -> None:
+    with http2_server(certificate if scheme == "https" else None) as server:
+        with Capture("--ring-size", "128MB") as capture:
+            ask_with_curl(server, certificate, tmp_path, f"curl-{scheme}", option)
+        assert len(server.seen) == COUNT
+        assert {t["request"]["protocol"] for t in capture.transactions} == {"http2"}
+        compare(capture.transactions, server.seen)
+        assert capture.of("loss") == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_every_request_of_many_streams_is_captured_as_the_server_saw_it(certificate: Path, scheme: str) -> None:
+    with http2_server(certificate if scheme == "https" else None) as server:
+        with Capture("--ring-size", "128MB") as capture:
+            subprocess.run([sys.executable, "-m", "tests.live.http2_ends", server.url, certificate, f"h2-{scheme}"], check=True)
+        assert len(server.seen) == COUNT
+        compare(capture.transactions, server.seen)
+        assert capture.of("loss") == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_connections_that_were_open_before_capture_show_every_request_and_nothing_wrong(certificate: Path, scheme: str) -> None:
+    with http2_server(certificate if scheme == "https" else None) as server:
+        clients = [Client(server.url, str(certificate)) for _ in range(4)]
+        for index, request in enumerate(asks("before", 44)):
+            clients[index % 4].ask(request)
+        for client in clients:
+            client.finish()
+        before = len(server.seen)
+        with Capture("--ring-size", "128MB") as capture:
+            for index, request in enumerate(asks("after")):
+                clients[index % 4].ask(request)
+            for client in clients:
+                client.close()
+        record = {seen.id: expect(seen) for seen in server.seen[before:]}
+        assert len(record) == COUNT
+        assert len(capture.transactions) == 2 * COUNT
+        # The server's threads waited in a read of their TLS library when the probes came: its first request was not seen.
+        late = [t for t in capture.transactions if "attached_mid_connection" in t.get("incomplete", ())]
+        assert len(late) <= len(clients)
+        assert all(is_server(t) and not t["request"]["headers"] for t in late)
+        for transaction in (t for t in capture.transactions if t not in late):
+            # The value is new in each request; its name may refer to one that is not known.
+            (ident,) = [value for value in transaction["request"]["headers"].values() if value.startswith("after-")]
+            right_or_unknown(transaction, record[ident])
+        assert capture.of("loss") == []
+
+
+def right_or_unknown(transaction: Fields, seen: Seen) -> None:
+    """See that what was captured is the server's record, but for fields that are marked."""
+    assert set(transaction.get("incomplete", ())) <= {"request_headers_unknown", "response_headers_unknown"}
+    for side, true in (("request", seen.request_headers), ("response", seen.response_headers)):
+        headers = transaction[side]["headers"]
+        known = {name: value for name, value in headers.items() if not name.startswith(UNKNOWN)}
+        unknown = f"{side}_headers_unknown" in transaction.get("incomplete", ())
+        assert unknown == (len(known) < len(headers))
+        if not unknown:
+            assert known == dict(true)
+        for name, value in known.items():
+            assert set(value.replace("\n", ", ").split(", ")) <= set(dict(true)[name].replace("\n", ", ").split(", "))
+    assert client_port(transaction) == seen.port
+    assert transaction["request"]["method"] in ("", seen.method)
+    assert "/" + transaction["request"]["url"].split("/", 3)[3] in ("/", seen.target)
+    assert transaction["response"]["status"] in (0, seen.status)
+    assert digest(body_of(transaction["request"])) == seen.request_body
+    assert digest(body_of(transaction["response"])) == seen.response_body
+
+
+def test_bodies_are_dropped_below_level_full_and_headers_are_not(certificate: Path) -> None:
+    with http2_server(certificate) as server, Capture("--level", "headers") as capture:
+        client = Client(server.url, str(certificate))
+        for request in asks("level", 20):
+            client.ask(request)
+        client.close()
+        found = capture.wait_for(40, lambda _: True)
+    assert all("body" not in t[side] and "incomplete" not in t for t in found for side in ("request", "response"))
+    record = {seen.id: expect(seen) for seen in server.seen}
+    for transaction in found:
+        seen = record[transaction["request"]["headers"]["X-Id"]]
+        assert transaction["request"]["headers"] == dict(seen.request_headers)
+        assert transaction["response"]["headers"] == dict(seen.response_headers)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="there is no node")
+def test_every_request_of_node_is_captured_as_the_server_saw_it() -> None:
+    with http2_server() as server:
+        with Capture("--ring-size", "128MB") as capture:
+            subprocess.run(["node", Path(__file__).with_name("http2.mjs"), server.url, "node", str(COUNT)], check=True)
+        assert len(server.seen) == COUNT
+        for seen in server.seen:
+            cookies = [value for name, value in seen.request_headers if name == "cookie"]
+            seen.request_headers = [(name, value) for name, value in seen.request_headers if name != "cookie"]
+            seen.request_headers.append(("cookie", "; ".join(cookies)))
+        compare(capture.transactions, server.seen)
+        assert capture.of("loss") == []
+
+
+def test_both_ends_of_a_reply_are_joined_by_their_stream(certificate: Path) -> None:
+    with http2_server(certificate) as server, Capture() as capture:
+        client = Client(server.url, str(certificate))
+        for request in list(asks("same", 1)) * 16:
+            client.ask(request)
+        client.close()
+        compare_ends(capture.wait_for(32, lambda _: True))
+    assert sum(is_server(t) for t in capture.transactions) == 16
