@@ -1,4 +1,4 @@
-"""The requests of a test, and the programs that make them. Run as a program, one of those: `requests URL CERTIFICATE IDENT`."""
+"""The requests of a test, and the programs that make them. Run as one of those: `requests URL CERTIFICATE IDENT COUNT`."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ def _curl(ask: Ask, folder: Path) -> list[str]:
     return options
 
 
-def with_requests(url: str, certificate: str, ident: str) -> None:
+def with_requests(url: str, certificate: str, ident: str, count: int) -> None:
     """Ask with requests; a session for every connection."""
     import requests  # noqa: PLC0415 - only here
 
     session = requests.Session()
-    for ask in asks(ident):
+    for ask in asks(ident, count):
         if ask.new_connection:
             session.close()
             session = requests.Session()
@@ -103,7 +103,7 @@ def with_requests(url: str, certificate: str, ident: str) -> None:
     session.close()
 
 
-def with_urllib(url: str, certificate: str, ident: str) -> None:
+def with_urllib(url: str, certificate: str, ident: str, count: int) -> None:
     """Ask with urllib, which opens a connection for every request."""
     import ssl  # noqa: PLC0415 - only here
 
@@ -112,7 +112,7 @@ def with_urllib(url: str, certificate: str, ident: str) -> None:
     opener = urllib.request.OpenerDirector()
     for handler in [*handlers, urllib.request.HTTPHandler()]:
         opener.add_handler(handler)
-    for ask in asks(ident):
+    for ask in asks(ident, count):
         body = iter([ask.body[:100], ask.body[100:]]) if ask.body and ask.chunked and len(ask.body) > 100 else ask.body
         request = urllib.request.Request(url + ask.path, body, dict(ask.headers), method=ask.method)  # noqa: S310 - our own
         response = opener.open(request)
@@ -121,11 +121,12 @@ def with_urllib(url: str, certificate: str, ident: str) -> None:
         response.close()
 
 
-def in_python(name: str, url: str, certificate: Path, ident: str) -> None:
+def in_python(name: str, url: str, certificate: Path, ident: str, count: int = COUNT) -> None:
     """Run `with_requests` or `with_urllib` in a process of its own."""
-    subprocess.run([sys.executable, "-m", __name__, name, url, certificate, ident], check=True)
+    subprocess.run([sys.executable, "-m", __name__, name, url, certificate, ident, str(count)], check=True)
 
 
 if __name__ == "__main__":
-    clients: dict[str, Callable[[str, str, str], None]] = {"requests": with_requests, "urllib": with_urllib}
-    clients[sys.argv[1]](*sys.argv[2:])
+    clients: dict[str, Callable[[str, str, str, int], None]] = {"requests": with_requests, "urllib": with_urllib}
+    client, url, certificate, ident, count = sys.argv[1:]
+    clients[client](url, certificate, ident, int(count))

@@ -101,10 +101,15 @@ class Peers:
 
 
 def _may_be_one(new: Transaction, waiting: Transaction) -> bool:
-    """Tell whether both can be one exchange; `new` may be an answer whose request this end did not see."""
+    """Tell whether both can be one exchange; `new` may be an answer whose request this end did not see.
+
+    Such an answer is known by nothing but its own head: what waits may be of a later exchange, when both ends lost the request.
+    """
     if new.connection is waiting.connection or new.stream != waiting.stream:
         return False
-    return not new.request.head or new.request.head == waiting.request.head
+    if new.request.head:
+        return new.request.head == waiting.request.head
+    return new.response.head == waiting.response.head
 
 
 def _was_answered_before(new: Transaction, waiting: Transaction) -> bool:
