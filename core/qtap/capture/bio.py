@@ -18,6 +18,7 @@ from qtap.capture.prologue import returned_address
 _BASENAME = re.compile(r"libcrypto(-[^/]*)?\.so(\.[^/]*)?")
 _METHODS = ("BIO_s_mem", "BIO_s_bio")
 """Give the tables for memory, and for pairs of BIOs."""
+_GENERAL = ("BIO_read", "BIO_write")
 _SINCE_TWINS = "BIO_read_ex"
 _NODE_READ, _NODE_WRITE = "_ZN4node6crypto7NodeBIO4ReadEP6bio_stPci", "_ZN4node6crypto7NodeBIO5WriteEP6bio_stPKci"
 _READ, _WRITE = ("bio_enter_read", "bio_leave_read"), ("bio_enter_write", "")
@@ -46,6 +47,17 @@ def bio_points(elf: Elf) -> list[ProbePoint]:
         if table:
             found += [_point(elf, f"{name}:read", table[read], _READ), _point(elf, f"{name}:write", table[write], _WRITE)]
     return found
+
+
+def any_bio_points(elf: Elf) -> list[ProbePoint]:
+    """Give BIO_read and BIO_write, which see the ciphertext of BIOs of any kind, where the file has them; raises ElfError.
+
+    For single processes: a program that uses sockets would pay for them at each call.
+    """
+    symbols = elf.symbols(_GENERAL, enough=_GENERAL)
+    if any(name not in symbols for name in _GENERAL):
+        return []
+    return [probe_point(elf, symbols["BIO_read"], *_READ), probe_point(elf, symbols["BIO_write"], *_WRITE)]
 
 
 def _point(elf: Elf, name: str, address: int, programs: tuple[str, str]) -> ProbePoint:

@@ -119,22 +119,25 @@ def attach_raw_tracepoint(program: int, name: str) -> int:
     return _bpf(RAW_TRACEPOINT_OPEN, struct.pack("<QI", _address(text), program))
 
 
-def attach_uprobes(program: int, path: str, offsets: Sequence[int], *, at_return: bool) -> int:
-    """Run `program` at file offsets of `path` in every process (Linux 6.6 or newer, one link for all); give the link."""
+def attach_uprobes(program: int, path: str, offsets: Sequence[int], *, at_return: bool, pid: int = 0) -> int:
+    """Run `program` at file offsets of `path` in every process (Linux 6.6 or newer, one link for all); give the link.
+
+    With `pid`, in that process only; before Linux 6.11 this means its first thread alone.
+    """
     text = ctypes.create_string_buffer(os.fsencode(path))
     array = (ctypes.c_uint64 * len(offsets))(*offsets)
     flags = UPROBE_MULTI_RETURN if at_return else 0
-    multi = struct.pack("<QQQQIII", _address(text), _address(array), 0, 0, len(offsets), flags, 0)
+    multi = struct.pack("<QQQQIII", _address(text), _address(array), 0, 0, len(offsets), flags, pid)
     # union padding: the fields of each link type begin at byte 16 of the attribute
     return _bpf(LINK_CREATE, struct.pack("<IIII", program, 0, TRACE_UPROBE_MULTI, 0) + multi)
 
 
-def attach_uprobe(program: int, path: str, offset: int, *, at_return: bool, event_type: int) -> int:
-    """Run `program` at one file offset in every process, through a perf event (any kernel); give the event's descriptor."""
+def attach_uprobe(program: int, path: str, offset: int, *, at_return: bool, event_type: int, pid: int = 0) -> int:
+    """Run `program` at one file offset, by a perf event (any kernel), in all processes or in `pid`; give its descriptor."""
     text = ctypes.create_string_buffer(os.fsencode(path))
     attr = struct.pack("<IIQQQQQIIQQ", event_type, 112, 1 if at_return else 0, 0, 0, 0, 0, 0, 0, _address(text), offset)
     buffer = ctypes.create_string_buffer(attr, 112)
-    args = (ctypes.c_int(-1), ctypes.c_int(0), ctypes.c_int(-1), ctypes.c_ulong(_PERF_FLAG_FD_CLOEXEC))
+    args = (ctypes.c_int(pid or -1), ctypes.c_int(-1 if pid else 0), ctypes.c_int(-1), ctypes.c_ulong(_PERF_FLAG_FD_CLOEXEC))
     fd = _syscall(_NR_PERF_EVENT_OPEN, buffer, *args)
     if _libc.ioctl(fd, ctypes.c_ulong(_PERF_EVENT_IOC_SET_BPF), ctypes.c_int(program)) < 0:
         number = ctypes.get_errno()

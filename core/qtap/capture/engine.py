@@ -41,6 +41,8 @@ _REFUSED, _ALLOWED = 0, 1
 """POLICY_DENY and POLICY_ALLOW of bpf/state.h."""
 _STANDING = struct.Struct("<QI4x")
 """struct standing of bpf/state.h."""
+_MULTI_FOR_ALL_THREADS = (6, 11)
+"""The Linux version from which a uprobe_multi link for one process means all of its threads."""
 _UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
 
 
@@ -54,6 +56,8 @@ class Engine:
         self.level = level
         self._maps = {shape.name: bpf.create_map(*shape[1:5], flags=shape.flags, name=shape.name) for shape in code.maps}
         self._links: list[int] = []
+        self._links_of: dict[int, list[int]] = {}
+        """Those in one process alone."""
         self._numbers = [self._maps[shape.name] for shape in code.maps]
         self._code = code
         self._programs = self._load(code)
@@ -106,15 +110,21 @@ class Engine:
         for program, name in tracepoints.items():
             self._links.append(bpf.attach_raw_tracepoint(self._programs[program], name))
 
-    def probe(self, path: str, program: str, offsets: Sequence[int], *, at_return: bool) -> None:
-        """Run `program` at file offsets of the executable or library at `path`, in every process; raises OSError."""
+    def probe(self, path: str, program: str, offsets: Sequence[int], *, at_return: bool, pid: int = 0) -> None:
+        """Run `program` at file offsets of the file at `path`, in every process or in `pid` alone; raises OSError."""
         fd = self._programs.get(program) or self._load_late(program)
-        if self.multi:
-            self._links.append(bpf.attach_uprobes(fd, path, offsets, at_return=at_return))
+        links = self._links_of.setdefault(pid, []) if pid else self._links
+        if self.multi and (not pid or Host().version >= _MULTI_FOR_ALL_THREADS):
+            links.append(bpf.attach_uprobes(fd, path, offsets, at_return=at_return, pid=pid))
             return
         event_type = int(_UPROBE_PMU.read_text())
         for offset in offsets:
-            self._links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type))
+            links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type, pid=pid))
+
+    def release(self, pid: int) -> None:
+        """Remove the probes that were set in this process alone."""
+        for fd in self._links_of.pop(pid, ()):
+            os.close(fd)
 
     def load_soon(self) -> None:
         """Load what no file known so far needed, but the next program may, before that is executed."""
@@ -176,11 +186,14 @@ class Engine:
 
     def close(self) -> None:
         """Detach everything. Perf uprobes take 0.1 s each to go, so there a child ends them while this process leaves."""
-        if not self.multi and self._links and os.fork() == 0:
+        links = [*self._links, *(fd for links in self._links_of.values() for fd in links)]
+        is_slow = not self.multi or (self._links_of and Host().version < _MULTI_FOR_ALL_THREADS)
+        if is_slow and links and os.fork() == 0:
             os._exit(0)
-        for fd in self._links:
+        for fd in links:
             os.close(fd)
         self._links.clear()
+        self._links_of.clear()
 
 
 def _possible_cpus() -> int:

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable
 
+from qtap.capture.bio import any_bio_points
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
 from qtap.capture.examine import Examiner, Finding
@@ -30,6 +31,8 @@ class Prober:
         """Probes set so far."""
         self.findings: OrderedDict[tuple[int, int, str], Finding] = OrderedDict()
         """What each file holds, by `Library.identity`; read by other threads."""
+        self._sought: set[int] = set()
+        """The processes that have probes of their own."""
         self._engine = engine
         self._examiner = Examiner(chosen)
         self._executables = Executables()
@@ -53,6 +56,17 @@ class Prober:
         """Tell that `pid` began to run a program; returns at once."""
         self._jobs.put(lambda: self._attach_all(self._executables.of(pid)))
 
+    def seek(self, pid: int) -> None:
+        """Tell that TLS handles of `pid` have no socket, though its library's BIOs for memory are probed; returns at once."""
+        self._sought.add(pid)
+        self._jobs.put(lambda: self._attach_bios(pid))
+
+    def exited(self, pid: int) -> None:
+        """Tell that a process is gone; returns at once."""
+        if pid in self._sought:
+            self._sought.discard(pid)
+            self._jobs.put(lambda: self._engine.release(pid))
+
     def stop(self) -> None:
         """End the thread."""
         self._jobs.put(None)
@@ -70,6 +84,15 @@ class Prober:
         known = any(library.inode == inode and library.identity in self.findings for library in found)
         if not known and not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110  once a library
             self._engine.forget_library(inode, superblock)
+
+    def _attach_bios(self, pid: int) -> None:
+        """Set probes for BIOs of any kind in one process: it brought its own."""
+        for path in [*(library.path for library in libraries_of(pid)), f"/proc/{pid}/exe"]:
+            try:
+                with Elf(path) as elf:
+                    self._set(elf.descriptor_path, any_bio_points(elf), pid)
+            except (ElfError, OSError) as error:
+                _log.debug("no probes for the BIOs of %d in %s: %s", pid, path, error)
 
     def _attach_all(self, found: Iterable[Library]) -> list[str]:
         names = [library.name for library in found if library.identity not in self.findings and self._attach(library)]
@@ -96,7 +119,7 @@ class Prober:
         if finding.problem:
             _log.warning("no probes in %s: %s", library.name, finding.problem)
 
-    def _set(self, path: str, points: list[ProbePoint]) -> None:
+    def _set(self, path: str, points: list[ProbePoint], pid: int = 0) -> None:
         places: dict[tuple[bool, str], set[int]] = defaultdict(set)
         for point in points:
             places[False, point.enter].add(point.offset)
@@ -104,5 +127,5 @@ class Prober:
                 places[True, point.leave].add(point.offset)
         # Returns first: a call is then either seen whole or not at all.
         for (at_return, program), offsets in sorted(places.items(), key=lambda item: not item[0][0]):
-            self._engine.probe(path, program, sorted(offsets), at_return=at_return)
+            self._engine.probe(path, program, sorted(offsets), at_return=at_return, pid=pid)
             self.count += len(offsets)

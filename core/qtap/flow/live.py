@@ -125,6 +125,7 @@ class LiveSource:
         )
         self._table.mute = self._engine.mute
         self._prober = Prober(self._engine, options.tls_probes or NAMES)
+        self._table.seek = self._prober.seek
         if options.java:
             self._agents = Agents(self._engine, self._is_wanted)
         if options.selection.containers:
@@ -173,6 +174,7 @@ class LiveSource:
             self._denied.discard(pid)
             self._table.exited(pid, ts)
             self.processes.exit(pid, ts)
+            self._prober.exited(pid)
             if self._agents:
                 self._agents.exited(pid)
         elif kind == records.LIBRARY:

@@ -55,6 +55,9 @@ class ConnectionTable:
         self.sink = sink
         self.watched: Callable[[int], bool] = lambda _: True
         """Whether a process is wanted; asked when a connection begins."""
+        self.seek: Callable[[int], None] = lambda _pid: None
+        """Asks for the sockets of a process whose OpenSSL handles have none; once for each process."""
+        self._sought: set[int] = set()
         self.mute: Callable[[int, int, int, int], None] = lambda _sk, _pid, _handle, _opened: None
         """Asks for no more records of a socket, or of a process's TLS handle (not 0), that turned into something else."""
         self._process_of = process_of
@@ -177,6 +180,7 @@ class ConnectionTable:
     def exited(self, pid: int, now: int) -> None:
         """Close what a process leaves behind that has no socket to close."""
         self._told.discard(pid)
+        self._sought.discard(pid)
         self._closed(self._handles.pop(pid, ()), now)
 
     def tick(self) -> None:
@@ -208,8 +212,16 @@ class ConnectionTable:
         unmatched = self._unmatched
         while unmatched and (unmatched[0][0] <= now or unmatched[0][1].peer):
             transaction = unmatched.popleft()[1]
+            if not transaction.connection.local.ip:
+                self._seek(transaction.connection)
             self._peers.forget(transaction)
             self.sink.transaction_finished(transaction)
+
+    def _seek(self, connection: Connection) -> None:
+        pid = connection.process.pid
+        if connection.tls_probe == "openssl" and pid not in self._sought:
+            self._sought.add(pid)
+            self.seek(pid)
 
     def _bound_live_bodies(self) -> None:
         held = [(conversation.observer.held, conversation) for conversation in self._table.values()]
