@@ -190,3 +190,11 @@ def test_streams_that_never_end_are_bounded() -> None:
     for number in range(4200):
         talk.ask(2 * number + 1)
     assert len(talk.opened_ones) - len(talk.finished_ones) == 4096
+
+
+def test_a_line_end_in_a_pseudo_header_field_makes_no_line_of_its_own() -> None:
+    talk = Talk().client(frame(1, 5, 1, b"\x82\x87\x04\x0c/a\r\nx: y\r\n\r\n")).answer(1)
+    (transaction,) = talk.ends()
+    assert transaction.target == r"/a\r\nx: y\r\n\r\n"
+    assert transaction.request.head.count(b"\r\n") == 5
+    assert transaction.request.fields[-1] == (b":path", rb"/a\r\nx: y\r\n\r\n")

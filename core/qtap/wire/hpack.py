@@ -125,13 +125,10 @@ class Decoder:
         entries: list[Entry] = []
         pos, size = 0, len(block)
         while pos < size:
-            run = _INDEXED.match(block, pos)
-            if run:
-                pos = run.end()
-                self._add_indexed(run[0], entries)
-                continue
             byte = block[pos]
-            if byte >= 0x80:  # noqa: PLR2004 - RFC 7541 section 6.1: indexed field, its index longer than the prefix
+            if 0x80 < byte < 0xFF:  # noqa: PLR2004 - RFC 7541 section 6.1: indexed field, its index within the prefix
+                pos = self._add_indexed(block, pos, entries)
+            elif byte >= 0x80:  # noqa: PLR2004 - likewise, its index longer
                 index, pos = _integer(block, pos, 0x7F)
                 entries.append(self._entry(index))
             elif 0x20 <= byte < 0x40:  # noqa: PLR2004 - section 6.3: dynamic table size update
@@ -142,10 +139,12 @@ class Decoder:
                 entries.append(entry)
         return entries
 
-    def _add_indexed(self, run: bytes, entries: list[Entry]) -> None:
-        """Add the fields of a run of one-byte references, as most blocks are for the most part."""
+    def _add_indexed(self, block: bytes, pos: int, entries: list[Entry]) -> int:
+        """Add the fields of a run of one-byte references, as most blocks are for the most part; give the position behind."""
         append, static, table = entries.append, _STATIC, self._table
-        for byte in run:
+        run = _INDEXED.match(block, pos)
+        assert run is not None
+        for byte in run[0]:
             if byte <= _LAST_STATIC:
                 append(static[byte & 0x7F])
                 continue
@@ -153,6 +152,7 @@ class Decoder:
                 append(table[_LAST_STATIC - byte])
             except IndexError:
                 append(self._unknown(byte & 0x7F, b""))
+        return run.end()
 
     def _literal(self, block: bytes, pos: int) -> tuple[Entry, int]:
         """Read a literal field, to be inserted into the table or not (RFC 7541 section 6.2); give it and the next position."""

@@ -20,6 +20,7 @@ END_STREAM: Final = 0x1
 END_HEADERS: Final = 0x4
 PADDED: Final = 0x8
 WITH_PRIORITY: Final = 0x20
+_SURROUNDED: Final = PADDED | WITH_PRIORITY
 HEADER: Final = struct.Struct(">HBBBI")
 """Length (two bytes and one), type, flags, stream."""
 SIZE: Final = HEADER.size
@@ -287,12 +288,12 @@ class FrameStream:
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes, at: int) -> bool:
         """Take a whole frame other than DATA; False when no peer that speaks HTTP/2 sends it here."""
+        if kind == HEADERS and not self._block_stream:
+            return stream > 0 and self._take_headers(flags, stream, payload, at)
         if kind == CONTINUATION:
             return bool(stream) and stream == self._block_stream and self._continue_block(flags, payload, at)
         if self._block_stream:
             return False
-        if kind == HEADERS:
-            return stream > 0 and self._take_headers(flags, stream, payload, at)
         if kind == PUSH_PROMISE:
             return stream > 0 and self._take_promise(flags, stream, payload, at)
         if kind == RST_STREAM and len(payload) == 4:  # noqa: PLR2004 - RFC 9113 section 6.4
@@ -302,7 +303,7 @@ class FrameStream:
         return is_frame(len(payload), kind, flags & _FLAGS[kind], stream)
 
     def _take_headers(self, flags: int, stream: int, payload: bytes, at: int) -> bool:
-        piece = fragment(payload, flags)
+        piece = fragment(payload, flags) if flags & _SURROUNDED else payload
         if piece is None:
             return False
         ends = bool(flags & END_STREAM)

@@ -13,6 +13,8 @@ from qtap.wire.hpack import Entry
 MAX_HEAD: Final = 1 << 20
 """Bytes of a head, or of trailers, that are kept: references to long entries can unpack to thousands of times their size."""
 UNKNOWN: Final = "‹unknown›".encode()
+_FEW: Final = 64
+"""Fields that cannot be too much together: a megabyte of literals and references to entries of at most 256 KB."""
 _PSEUDO: Final = b":"[0]
 _GRPC: Final = b"\r\ncontent-type: application/grpc"
 
@@ -32,13 +34,13 @@ class RequestHead(NamedTuple):
 
 def request_head(entries: list[Entry]) -> RequestHead:
     """Read a request."""
-    pseudo, host = _pseudo_fields(entries), b""
+    pseudo = _pseudo_fields(entries)
     method, path, host = pseudo.get(b":method", b""), pseudo.get(b":path", b""), pseudo.get(b":authority", b"")
     tunnel = method == b"CONNECT"
     if not host:
         host = next((value for name, value, _ in entries if name == b"host"), b"")
     target = path or (host if tunnel else b"")
-    start = b"%b %b HTTP/2\r\n" % (_word(method), _word(target))
+    start = b"%b %b HTTP/2\r\n" % (method or UNKNOWN, target or UNKNOWN)
     head = _join(start, entries)
     return RequestHead(head, method.decode("latin-1"), target.decode("latin-1"), host.decode("latin-1"), tunnel)
 
@@ -47,7 +49,7 @@ def response_head(entries: list[Entry]) -> tuple[int, bytes]:
     """Read a response; its status is 0 when it is not known."""
     status = _pseudo_fields(entries).get(b":status", b"")
     known = len(status) == 3 and status.isdigit()  # noqa: PLR2004 - RFC 9110 section 15
-    return (int(status) if known else 0), _join(b"HTTP/2 %b\r\n" % _word(status), entries)
+    return (int(status) if known else 0), _join(b"HTTP/2 %b\r\n" % (status or UNKNOWN), entries)
 
 
 def trailer_lines(entries: list[Entry]) -> bytes:
@@ -68,22 +70,19 @@ def is_grpc(head: bytes) -> bool:
 
 def _pseudo_fields(entries: list[Entry]) -> dict[bytes, bytes]:
     fields: dict[bytes, bytes] = {}
-    for name, value, _ in entries:
+    for name, _, line in entries:
         if name is None:
             continue
         if not name or name[0] != _PSEUDO:
             break
-        fields[name] = value
+        # As the line has it, so that no line end in a value gets into the start line.
+        fields[name] = line[len(name) + 2 : -2]
     return fields
-
-
-def _word(text: bytes) -> bytes:
-    return text.replace(b"\r", b"\\r").replace(b"\n", b"\\n") if text else UNKNOWN
 
 
 def _join(start: bytes, entries: list[Entry]) -> bytes:
     lines = [entry[2] for entry in entries]
-    if sum(map(len, lines)) > MAX_HEAD:
+    if len(lines) > _FEW and sum(map(len, lines)) > MAX_HEAD:
         room = MAX_HEAD
         for count, line in enumerate(lines):
             room -= len(line)
