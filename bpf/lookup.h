@@ -19,11 +19,8 @@ static __always_inline u64 file_of(u32 fd) {
     return fds ? read_u64(fds + 8 * (u64)fd) : 0;
 }
 
-/* The struct sock of a descriptor, 0 when it is no socket: only a struct socket points back to its file. */
-static __always_inline u64 socket_of(u32 fd) {
-    u64 file = file_of(fd);
-    if (!file)
-        return 0;
+/* The struct sock of a file, 0 when it is no socket: only a struct socket points back to its file. */
+static __always_inline u64 socket_of_file(u64 file) {
     u64 socket = read_u64(file + OFF_FILE_PRIVATE);
     struct {
         u64 file, sk;
@@ -31,6 +28,11 @@ static __always_inline u64 socket_of(u32 fd) {
     if (!socket || bpf_probe_read_kernel(&pair, sizeof pair, (void *)(socket + OFF_SOCKET_FILE)) || pair.file != file)
         return 0;
     return pair.sk;
+}
+
+static __always_inline u64 socket_of(u32 fd) {
+    u64 file = file_of(fd);
+    return file ? socket_of_file(file) : 0;
 }
 
 /* The first bytes of every struct sock: addresses, ports, family (struct sock_common). */
@@ -60,4 +62,18 @@ static __always_inline void put_address(struct record *rec, const struct sock_he
         *(u32 *)rec->remote = (u32)pair;
         *(u32 *)rec->local = (u32)(pair >> 32);
     }
+}
+
+/*
+ * When the bytes of the call that returns now passed. A write returns after the other end was woken, on a busy host long after: so
+ * the time is taken at which TCP sent them. `first_tx_mstamp` is that of this call's first packet when nothing else was on its way,
+ * else of an earlier call's (net/ipv4/tcp_rate.c), which is then not after that call's return, `last_call`.
+ */
+static __always_inline u64 passed_at(u64 *last_call, u64 sk, u8 dir) {
+    u64 now = bpf_ktime_get_ns(), last = *last_call;
+    *last_call = now;
+    if (dir == IN || !sk)
+        return now;
+    u64 sent = read_u64(sk + OFF_TCP_FIRST_TX) * 1000;
+    return sent > last && sent < now ? sent : now;
 }

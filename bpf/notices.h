@@ -4,9 +4,9 @@
  * which tells version, name and protocol in the clear. Each direction is looked at once; a server reads the record's header
  * alone, then the rest.
  */
-static __always_inline void fill_socket_header(struct record *h, u64 sk, const struct socket_state *state,
+static __always_inline void fill_socket_header(struct record *h, u64 sk, struct socket_state *state,
                                                const struct sock_head *head, struct stream *stream) {
-    h->ts = bpf_ktime_get_ns();
+    h->ts = passed_at(&state->last, sk, h->dir);
     h->sk = sk;
     h->pos = stream->pos;
     h->opened = state->opened;

@@ -59,7 +59,10 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx) {
     u64 pid_tgid = bpf_get_current_pid_tgid();
     u32 tgid = pid_tgid >> 32;
     thread_calls.delete(&pid_tgid);
-    if ((u32)pid_tgid != tgid)
+    /* The process ends with its last thread, which need not be the first one. Two that end at once may both see none left. */
+    u32 live = 0;
+    bpf_probe_read_kernel(&live, sizeof live, (void *)(read_u64(bpf_get_current_task() + OFF_TASK_SIGNAL) + OFF_SIGNAL_LIVE));
+    if (live)
         return 0;
     policy.delete(&tgid);
     jvms.delete(&tgid);

@@ -35,6 +35,7 @@ enum capture_level { LEVEL_SUMMARY = 0, LEVEL_HEADERS = 1, LEVEL_FULL = 2 };
 #define FLAG_EOF 16        /* the process read the end of the stream */
 #define FLAG_SERVER 32     /* REC_HELLO, REC_OTHER: the connection was accepted while we watched */
 #define FLAG_CLIENT 64     /* likewise: this end made it */
+#define FLAG_FILE 128      /* with FLAG_UNSEEN: the data of the record says in which file the bytes are */
 
 struct record {
     u64 ts;     /* CLOCK_MONOTONIC, nanoseconds */
@@ -68,6 +69,14 @@ struct totals {
 };
 /* REC_LIBRARY: `pos` is the file's inode number, `handle` its superblock's address. */
 /* REC_FORK: `tgid` is the child, `pos` the parent, about whom user space may not have decided yet. */
+
+/* The data of a record with FLAG_FILE: this, then the names on the path from the process's root, the last one first, NUL behind each. */
+struct file_piece {
+    u64 inode;
+    u64 superblock; /* its address: inode numbers are of one file system */
+    u64 offset;     /* in the file, of the call's first byte */
+    u64 path_known; /* 0: it does not lead to the root */
+};
 
 /* The data of REC_EXEC: this, then the file name, then the arguments as the kernel lays them out (NUL between). */
 struct exec_head {

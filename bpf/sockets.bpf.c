@@ -11,6 +11,8 @@ enum shape { SHAPE_NONE, SHAPE_BUFFER, SHAPE_IOV, SHAPE_MESSAGE, SHAPE_MESSAGES,
 #define USER_CS_64 0x33
 #define EMPTY_BUFFERS 64
 
+#define NR_SENDFILE 40
+#define NR_SPLICE 275
 #define OP(shape, dir) ((shape) << 1 | (dir))
 
 static __always_inline u32 operation(u64 nr) {
@@ -35,7 +37,8 @@ static __always_inline u32 operation(u64 nr) {
         return OP(SHAPE_MESSAGES, IN);
     case 307: /* sendmmsg */
         return OP(SHAPE_MESSAGES, OUT);
-    case 40: /* sendfile */
+    case NR_SENDFILE:
+    case NR_SPLICE:
         return OP(SHAPE_COUNT, OUT);
     default:
         return 0;
@@ -120,7 +123,7 @@ static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struc
         state->kind = kind_of(w->base, w->left, stream, state->from_start, 1);
         if (state->kind == KIND_OTHER)
             tell_other(&call->header, call->state_key, state, head);
-        if (state->kind == KIND_TLS)
+        if (state->kind == KIND_TLS && !call->is_uring)
             socket_tails.call(ctx, TAIL_CIPHERTEXT);
         if (!is_http(state->kind))
             return;
@@ -203,7 +206,11 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
                 at->sk = socket_of(regs.di);
         }
     }
-    u64 sk = socket_of(regs.di);
+    u64 sk = socket_of(regs.nr == NR_SPLICE ? regs.dx : regs.di);
+    if (!sk && regs.nr == NR_SPLICE) {
+        sk = socket_of(regs.di);
+        op = OP(SHAPE_COUNT, IN);
+    }
     if (!sk) {
         if (regs.nr == 1 && c->java)
             socket_tails.call(ctx, TAIL_JSSE);
@@ -233,7 +240,10 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     }
     if (shape == SHAPE_COUNT || (flags & MSG_TRUNC)) {
-        pass_bare(&call, state, &head, FLAG_UNSEEN);
+        int is_full = c->level == LEVEL_FULL || state->kind == KIND_HTTP2;
+        if (is_full && regs.nr == NR_SENDFILE && is_http(state->kind))
+            socket_tails.call(ctx, TAIL_FILE);
+        pass_bare(&call, state, &head, is_full ? FLAG_UNSEEN : FLAG_SKIPPED);
         return 0;
     }
     call.walk.base = regs.si;

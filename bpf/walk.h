@@ -10,6 +10,7 @@ struct long_call {
     struct walk walk;
     u64 state_key; /* of `sockets`, when handle_key.handle is 0 */
     struct handle_key handle_key;
+    u64 is_uring; /* no system call: the saved registers tell nothing */
 };
 BPF_TABLE("lru_hash", u64, struct long_call, long_calls, 8192);
 /* Programs of their own, so that the verifier sees each loop once. */
@@ -18,7 +19,8 @@ BPF_TABLE("lru_hash", u64, struct long_call, long_calls, 8192);
 #define TAIL_GATHER 2
 #define TAIL_CIPHERTEXT 3
 #define TAIL_JSSE 4
-BPF_TABLE("prog", int, int, socket_tails, 5);
+#define TAIL_FILE 5
+BPF_TABLE("prog", int, int, socket_tails, 6);
 BPF_TABLE("prog", int, int, handle_tails, 2);
 
 /* Moves on to the next buffer that is not empty; 0 when there is none. */

@@ -44,6 +44,12 @@ class Stream:
     def receives(self, data: bytes, *, flags: int = 0, unseen: int = 0) -> bytes:
         return self._call(IN, data, flags, unseen)
 
+    def sends_file(self, piece: bytes, size: int) -> bytes:
+        position, count = self._positions[OUT], self._counts[OUT]
+        self._positions[OUT] += size
+        self._counts[OUT] += 1
+        return self._record(DATA, OUT, position, count, size, piece, FROM_START | records.UNSEEN | records.FILE)
+
     def reads_end(self) -> bytes:
         return self._call(IN, b"", records.EOF, 0)
 

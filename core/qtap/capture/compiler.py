@@ -25,12 +25,12 @@ from qtap.capture.kept import keep, read_kept
 
 _FILES = (
     "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h", "go.h",
-    "sockets.bpf.c", "ciphertext.bpf.c", "handles.bpf.c", "openssl.bpf.c", "bio.bpf.c",
+    "sockets.bpf.c", "ciphertext.bpf.c", "files.bpf.c", "uring.bpf.c", "handles.bpf.c", "openssl.bpf.c", "bio.bpf.c",
     "gnutls.bpf.c", "nss.bpf.c", "jsse.bpf.c", "go.bpf.c", "processes.bpf.c",
 )  # fmt: skip
 PROGRAMS = {
     "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "gather_socket": "raw",
-    "on_ciphertext": "raw", "on_jsse": "raw",
+    "on_ciphertext": "raw", "on_jsse": "raw", "on_sendfile": "raw", "on_uring": "raw",
     "on_tcp_state": "raw", "on_exec": "raw", "on_exit": "raw", "on_fork": "raw",
     "ssl_enter": "uprobe", "ssl_enter_4": "uprobe", "ssl_enter_5": "uprobe", "ssl_leave_read": "uprobe",
     "ssl_leave_write": "uprobe", "walk_handle": "uprobe", "head_handle": "uprobe", "ssl_set_fd": "uprobe", "ssl_free": "uprobe",
@@ -74,7 +74,32 @@ _OFFSETS = {
     "OFF_TCP_BYTES_RECEIVED": ("tcp_sock", "bytes_received"),
     "OFF_TCP_RCV_NXT": ("tcp_sock", "rcv_nxt"),
     "OFF_TCP_COPIED_SEQ": ("tcp_sock", "copied_seq"),
+    "OFF_TCP_FIRST_TX": ("tcp_sock", "first_tx_mstamp"),
+    "OFF_TASK_FS": ("task_struct", "fs"),
+    "OFF_FS_ROOT_MNT": ("fs_struct", "root.mnt"),
+    "OFF_FS_ROOT_DENTRY": ("fs_struct", "root.dentry"),
+    "OFF_FILE_POS": ("file", "f_pos"),
+    "OFF_FILE_MNT": ("file", "f_path.mnt"),
+    "OFF_DENTRY_PARENT": ("dentry", "d_parent"),
+    "OFF_VFSMOUNT_ROOT": ("vfsmount", "mnt_root"),
+    "OFF_MOUNT_MNT": ("mount", "mnt"),
+    "OFF_MOUNT_PARENT": ("mount", "mnt_parent"),
+    "OFF_MOUNT_MOUNTPOINT": ("mount", "mnt_mountpoint"),
+    "OFF_TASK_SIGNAL": ("task_struct", "signal"),
+    "OFF_SIGNAL_LIVE": ("signal_struct", "live"),
 }
+_URING_OFFSETS = {
+    "OFF_REQ_FILE": ("io_kiocb", "file"),
+    "OFF_REQ_OPCODE": ("io_kiocb", "opcode"),
+    "OFF_REQ_RESULT": ("io_kiocb", "cqe.res"),
+    "OFF_RW_ADDR": ("io_rw", "addr"),
+    "OFF_RW_LEN": ("io_rw", "len"),
+    "OFF_SR_BUF": ("io_sr_msg", "buf"),
+    "OFF_SR_DONE": ("io_sr_msg", "done_io"),
+    "OFF_SR_MSG_FLAGS": ("io_sr_msg", "msg_flags"),
+    "OFF_SR_FLAGS": ("io_sr_msg", "flags"),
+}
+"""A kernel without io_uring, or older than 5.19, lacks some of them."""
 _FLAGS = ("-O2", "-Wno-everything")
 _POINTER = 8
 _CACHE = Path("/var/cache/qtap-tui")
@@ -126,7 +151,7 @@ def compiled(cache: Path = _CACHE) -> Bytecode:
 
 
 def _name(source: str) -> str:
-    asked = (source, PROGRAMS, _OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
+    asked = (source, PROGRAMS, _OFFSETS, _URING_OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:32] + ".json"
 
 
@@ -162,7 +187,8 @@ def _build_id() -> str:
 
 def _offset_flags() -> list[str]:
     try:
-        offsets = btf.offsets(_BTF, list(_OFFSETS.values()))
+        types = btf.Btf.load(_BTF)
+        offsets = {member: types.offset_of(*member) for member in _OFFSETS.values()}
     except btf.BtfError as error:
         raise CompileError(f"the kernel's type information cannot be used: {error}") from error
     if offsets["socket", "sk"] != offsets["socket", "file"] + _POINTER:
@@ -170,7 +196,14 @@ def _offset_flags() -> list[str]:
     flags = [f"-D{macro}={offsets[member]}" for macro, member in _OFFSETS.items()]
     last = max(offsets["sock_common", "skc_addrpair"] + 8, offsets["sock_common", "skc_portpair"] + 4)
     last = max(last, offsets["sock_common", "skc_family"] + 2)
-    return [*flags, f"-DSOCK_HEAD_LEN={(last + 7) & ~7}"]
+    return [*flags, *_uring_flags(types), f"-DSOCK_HEAD_LEN={(last + 7) & ~7}"]
+
+
+def _uring_flags(types: btf.Btf) -> list[str]:
+    try:
+        return [f"-D{macro}={types.offset_of(*member)}" for macro, member in _URING_OFFSETS.items()]
+    except btf.BtfError:
+        return []
 
 
 def _compile(source: str) -> bytes:

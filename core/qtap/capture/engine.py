@@ -5,6 +5,7 @@ Nothing is pinned and every attachment is a descriptor, so the kernel removes al
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Sequence
@@ -25,8 +26,10 @@ _PROCESS_TRACEPOINTS = {
     "on_fork": "sched_process_fork",
 }
 _SOCKET_TRACEPOINTS = {"on_sys_exit": "sys_exit", "on_tcp_state": "inet_sock_set_state"}
+_OPTIONAL_TRACEPOINTS = {"on_uring": "io_uring_complete"}
+"""Those of what a kernel may be built without."""
 _TAILS = {
-    "socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext", "on_jsse"),
+    "socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext", "on_jsse", "on_sendfile"),
     "handle_tails": ("walk_handle", "head_handle"),
 }
 _COMMON = ("ssl_", "walk_", "head_")
@@ -35,7 +38,7 @@ _SOON = ("go_",)
 """What a program needs that is executed later and makes its first request at once: loaded as soon as capture runs."""
 _HEAD_PROGRAMS = ("head_socket", "head_handle")
 _KIND_MUTED = 5
-_SOCKET_STATE, _HANDLE_STATE = (56, 12, 16), (56, 16, 8)
+_SOCKET_STATE, _HANDLE_STATE = (64, 12, 16), (64, 16, 8)
 """Size of struct socket_state and struct handle_state in bpf/state.h, and the offsets of `kind` and `opened`."""
 _REFUSED, _ALLOWED = 0, 1
 """POLICY_DENY and POLICY_ALLOW of bpf/state.h."""
@@ -105,6 +108,8 @@ class Engine:
     def watch_sockets(self) -> None:
         """Begin to see plain traffic."""
         self._attach(_SOCKET_TRACEPOINTS)
+        with contextlib.suppress(FileNotFoundError):
+            self._attach(_OPTIONAL_TRACEPOINTS)
 
     def _attach(self, tracepoints: dict[str, str]) -> None:
         for program, name in tracepoints.items():

@@ -12,7 +12,7 @@ TYPE_AT = 96
 
 DATA, CLOSE, EXEC, EXIT, LIBRARY, FORK, HELLO, OTHER, JVM = 1, 2, 3, 4, 5, 6, 7, 8, 9
 OUT, IN = 0, 1
-FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF, SERVER, CLIENT = 1, 2, 4, 8, 16, 32, 64
+FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF, SERVER, CLIENT, FILE = 1, 2, 4, 8, 16, 32, 64, 128
 LEVELS = {"summary": 0, "headers": 1, "full": 2}
 LAYERS = ("", "openssl", "gnutls", "nss", "jsse", "go")
 """The name of the probe by the number of its layer."""

@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from qtap.capture import records
+from qtap.capture.files import Files, Piece
 from qtap.capture.records import (
     CLOSE,
     DATA,
     ENDS_CHUNKED,
     EOF,
+    FILE,
     FROM_START,
     HEADER,
     HELLO,
@@ -29,11 +31,18 @@ from qtap.flow.conversation import Conversation, missing_host
 from qtap.flow.peers import Peers
 from qtap.flow.reports import Reports
 from qtap.flow.sockets import Sockets, Totals, other
+from qtap.flow.stall import Stall
 from qtap.model import Connection, Endpoint, Process, Sink, Transaction
 from qtap.model.xid import new_xid
 
 _LINGER = 200_000_000
 """Nanoseconds a closed connection waits for bytes that its process reads after the kernel closed it."""
+_STALLED = 50_000_000
+"""Nanoseconds until a closed connection that waits for a file is looked at again."""
+_STOPPING = 0.5
+"""Seconds that files are waited for when capture ends."""
+_STALLS_LIMIT = 256
+"""Connections that may wait for files at once; of others, what sendfile sent is lost."""
 _EARLY_WAIT = 50_000_000
 """Nanoseconds a response waits for its request's record."""
 _LOOK_EVERY = 1_000_000_000
@@ -69,6 +78,9 @@ class ConnectionTable:
         self._peers = Peers()
         self._reports = Reports(sink)
         self._sockets = Sockets(self._reports)
+        self._files = Files()
+        self._stalls: dict[Conversation, Stall] = {}
+        """The conversations that wait for bytes of a file."""
         self._table: dict[Key, Conversation] = {}
         self._by_socket: dict[int, set[Key]] = {}
         self._told: set[int] = set()
@@ -116,7 +128,7 @@ class ConnectionTable:
 
     # What the ring brings.
 
-    def take(self, pages: mmap.mmap | bytes, at: int) -> None:
+    def take(self, pages: mmap.mmap | bytes, at: int) -> None:  # noqa: C901  the hot path: a call costs 0.1 us
         """Take a record for which `is_for_table` holds; others are the caller's."""
         (
             ts, sk, handle, position, opened, tgid, seq, total, offset, length, local_port, remote_port,
@@ -134,7 +146,7 @@ class ConnectionTable:
             or (seq == 0 and offset == 0 and conversation.starts_again(direction))
         ):
             if conversation is not None:
-                self._end(key, conversation, now)
+                self._displace(key, conversation, now)
             if not self.watched(tgid):
                 return
             ends = (family, local, local_port, remote, remote_port)
@@ -146,6 +158,10 @@ class ConnectionTable:
         if conversation.opaque:
             self.mute(sk, tgid, handle, opened)
             return
+        if flags & FILE or (self._stalls and conversation in self._stalls and self._waits(conversation, direction)):
+            data = pages[at + SIZE : at + SIZE + length]
+            self._take_behind(conversation, (direction, position, offset, total, flags, tgid), data, now)
+            return
         if length:
             start = at + SIZE
             conversation.data(direction, position + offset, pages[start : start + length], now, boundary=offset == 0)
@@ -153,6 +169,36 @@ class ConnectionTable:
                 self._early.append((now + _EARLY_WAIT, conversation))
         if flags > FROM_START:
             self._without_data(conversation, direction, flags, total - offset - length, now)
+
+    @staticmethod
+    def _waits(conversation: Conversation, direction: int) -> bool:
+        """Whether bytes wait for a file: what is sent does. A server's requests need not: their other ends look for them."""
+        return direction == OUT or not conversation.connection.server
+
+    def _take_behind(self, conversation: Conversation, fields: tuple[int, ...], data: bytes, now: int) -> None:
+        """Take a record whose bytes are in a file, or that comes behind one."""
+        direction, position, offset, total, flags, tgid = fields
+        stall = self._stalls.get(conversation)
+        if stall is None and len(self._stalls) >= _STALLS_LIMIT:
+            self._without_data(conversation, direction, flags, total, now)
+            return
+        if stall is None:
+            stall = self._stalls[conversation] = Stall(conversation, self._files, self._limit)
+        if flags & FILE:
+            stall.piece(direction, position, Piece.of(data, tgid, total, now))
+            if stall.go_on():
+                del self._stalls[conversation]
+            return
+
+        def act() -> None:
+            if data:
+                conversation.data(direction, position + offset, data, now, boundary=offset == 0)
+            if conversation.waiting:
+                self._early.append((now + _EARLY_WAIT, conversation))
+            if flags > FROM_START:
+                self._without_data(conversation, direction, flags, total - offset - len(data), now)
+
+        stall.behind(act, len(data), sent=direction == OUT)
 
     def _take_notice(self, pages: mmap.mmap | bytes, at: int) -> None:
         """Take a record that is about a connection itself."""
@@ -186,9 +232,13 @@ class ConnectionTable:
     def tick(self) -> None:
         """Do what waits for time to pass; called after every batch."""
         now = time.time_ns()
+        self._go_on()
+        self._files.tick()
         while self._closing and self._closing[0][0] <= now:
             _, _, key, conversation = heapq.heappop(self._closing)
-            if self._table.get(key) is conversation:
+            if conversation in self._stalls:
+                self._close_at(now + _STALLED, key, conversation)
+            elif self._table.get(key) is conversation:
                 self._end(key, conversation, conversation.closed_at)
         while self._early and self._early[0][0] <= now:
             self._early.popleft()[1].release()
@@ -199,8 +249,18 @@ class ConnectionTable:
             self._next_look = now + _LOOK_EVERY
             self._bound_live_bodies()
 
+    def _go_on(self) -> None:
+        """Let those go on that waited for a file."""
+        for conversation, stall in list(self._stalls.items()):
+            if stall.go_on():
+                del self._stalls[conversation]
+
     def stop(self) -> None:
         """Finish everything that is still live: capture ends."""
+        end = time.monotonic() + _STOPPING
+        while self._stalls and time.monotonic() < end:
+            self._go_on()
+            time.sleep(0.002)
         now = time.time_ns()
         for key, conversation in list(self._table.items()):
             closed = conversation.closed_at
@@ -300,11 +360,30 @@ class ConnectionTable:
             conversation = self._table.get(key)
             if conversation is not None and not conversation.closed_at:
                 conversation.closed_at = now
-                self._order += 1
-                heapq.heappush(self._closing, (now + _LINGER, self._order, key, conversation))
+                self._close_at(now + _LINGER, key, conversation)
+
+    def _displace(self, key: Key, conversation: Conversation, now: int) -> None:
+        """End a conversation whose place another one takes; one that waits for a file goes on waiting elsewhere."""
+        if conversation not in self._stalls:
+            self._end(key, conversation, now)
+            return
+        del self._table[key]
+        self._leave_socket(key, conversation)
+        self._order += 1
+        aside = -1, self._order
+        self._table[aside] = conversation
+        conversation.sk = 0
+        conversation.closed_at = conversation.closed_at or now
+        self._close_at(now, aside, conversation)
+
+    def _close_at(self, when: int, key: Key, conversation: Conversation) -> None:
+        self._order += 1
+        heapq.heappush(self._closing, (when, self._order, key, conversation))
 
     def _end(self, key: Key, conversation: Conversation, at: int, reason: str = "") -> None:
         connection = conversation.connection
+        if (stall := self._stalls.pop(conversation, None)) is not None:
+            stall.finish()
         self._peers.take_unplaced(connection)  # its socket will not be found any more
         if not reason:
             connection.closed_at = conversation.closed_at or at
