@@ -35,6 +35,7 @@ def _version(java: str) -> str:
 @cache
 def _classes() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="qtap-java-"))
+    folder.chmod(0o755)
     subprocess.run(["javac", "--release", "11", "-d", folder, *_SOURCES.glob("*.java")], check=True)
     return folder
 
@@ -42,9 +43,11 @@ def _classes() -> Path:
 class Jvm:
     """One running Java program; its output is read line by line."""
 
-    def __init__(self, java: str, *arguments: str | Path, options: Iterable[str] = ()) -> None:
+    def __init__(self, java: str, *arguments: str | Path, options: Iterable[str] = (), user: int | None = None) -> None:
         command = [java, "-XX:TieredStopAtLevel=1", "-Xshare:auto", *options, "-cp", _classes(), *arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, user=user, group=user
+        )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.stdin: IO[str] = self._process.stdin
@@ -83,9 +86,9 @@ class Jvm:
 
 
 @contextmanager
-def jvm(java: str, *arguments: str | Path, options: Iterable[str] = ()) -> Iterator[Jvm]:
+def jvm(java: str, *arguments: str | Path, options: Iterable[str] = (), user: int | None = None) -> Iterator[Jvm]:
     """Run a program of tests/live/java, and see that it is gone afterwards."""
-    running = Jvm(java, *arguments, options=options)
+    running = Jvm(java, *arguments, options=options, user=user)
     try:
         yield running
     finally:

@@ -45,6 +45,7 @@ def test_it_is_known_by_the_number_of_its_own_namespace_and_its_effective_user(t
         ({"maps": MAPS + "7f00-7f01 r-xp 00000000 08:01 43 /opt/java/lib/default/libj9vm29.so\n"}, "OpenJ9"),
         ({"cmdline": "java\0-XX:+DisableAttachMechanism\0x"}, "DisableAttachMechanism"),
         ({"environ": "A=1\0JAVA_TOOL_OPTIONS=-Xmx1g -XX:+DisableAttachMechanism\0"}, "DisableAttachMechanism"),
+        ({"cmdline": "java\0-Xrs\0x"}, "-Xrs"),
         ({"state": "T"}, "is stopped"),
     ],
 )

@@ -159,7 +159,7 @@ def _wait_until_started(pid: int) -> None:
     end = time.monotonic() + _START_WAIT
     while not catches_sigquit(pid):
         if time.monotonic() > end:
-            raise RefusalError("does not catch SIGQUIT: it was started with -Xrs")
+            raise RefusalError("does not catch SIGQUIT, by which it is asked")
         time.sleep(_LOOK)
 
 

@@ -64,7 +64,7 @@ def _wake(jvm: Jvm, tmp: int, pidfd: int) -> None:
     try:
         os.fchown(fd, jvm.uid, jvm.gid)
         if not catches_sigquit(jvm.pid):
-            raise RefusalError("does not catch SIGQUIT: it was started with -Xrs")
+            raise RefusalError("does not catch SIGQUIT, by which it is asked")
         signal.pidfd_send_signal(pidfd, signal.SIGQUIT)
         _wait_for_socket(jvm, tmp)
     finally:

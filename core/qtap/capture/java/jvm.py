@@ -7,6 +7,7 @@ and makes HotSpot print its threads' stacks where attaching is switched off: all
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import msgspec
 _LIBJVM = b"/libjvm.so"
 _OPENJ9 = b"/libj9vm"
 _SIGQUIT_BIT = 1 << 2
-_SWITCHED_OFF = b"-XX:+DisableAttachMechanism"
+_SWITCHES = (b"-XX:+DisableAttachMechanism", b"-XX:+ReduceSignalUsage", b"-Xrs")
+"""Each forbids what attaching needs."""
 _STOPPED = ("T", "t", "Z", "X")
 
 
@@ -48,8 +50,10 @@ def describe(pid: int, procfs: Path = Path("/proc")) -> Jvm:
         raise ProcessLookupError(pid)
     if _OPENJ9 in maps:
         raise RefusalError("is OpenJ9, whose TLS is not captured")
-    if _SWITCHED_OFF in _read(procfs, pid, "cmdline") or _SWITCHED_OFF in _read(procfs, pid, "environ"):
-        raise RefusalError("was started with -XX:+DisableAttachMechanism; start it without to capture its TLS")
+    started = _read(procfs, pid, "cmdline").split(b"\0") + re.split(rb"[\0=\s]", _read(procfs, pid, "environ"))
+    for switch in _SWITCHES:
+        if switch in started:
+            raise RefusalError(f"was started with {switch.decode()}; start it without to capture its TLS")
     if _state(procfs, pid) in _STOPPED:
         raise RefusalError("is stopped")
     status = _status(procfs, pid)
