@@ -14,19 +14,19 @@ ANSWER = json.dumps({"maps": MAPS, "programs": dict.fromkeys(compiler.PROGRAMS, 
 
 
 @pytest.fixture
-def compiles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def compiles(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Count what is compiled instead of compiling it."""
-    compiled: list[str] = []
+    compiled: list[list[str]] = []
 
-    def answer(source: str) -> bytes:
-        compiled.append(source)
+    def answer(sources: list[str]) -> bytes:
+        compiled.append(sources)
         return ANSWER
 
     monkeypatch.setattr(compiler, "_compile", answer)
     return compiled
 
 
-def test_a_second_start_compiles_nothing(tmp_path: Path, compiles: list[str]) -> None:
+def test_a_second_start_compiles_nothing(tmp_path: Path, compiles: list[list[str]]) -> None:
     first = compiler.compiled(tmp_path / "cache")
     assert compiler.compiled(tmp_path / "cache") == first
     assert len(compiles) == 1
@@ -35,7 +35,7 @@ def test_a_second_start_compiles_nothing(tmp_path: Path, compiles: list[str]) ->
 
 
 @pytest.mark.parametrize("damaged", [b"", ANSWER[:-9], b"[]", b'{"maps": [], "programs": {}}'])
-def test_a_damaged_result_is_compiled_anew_and_replaced(tmp_path: Path, compiles: list[str], damaged: bytes) -> None:
+def test_a_damaged_result_is_compiled_anew_and_replaced(tmp_path: Path, compiles: list[list[str]], damaged: bytes) -> None:
     first = compiler.compiled(tmp_path)
     (kept,) = tmp_path.iterdir()
     kept.write_bytes(damaged)
@@ -44,7 +44,7 @@ def test_a_damaged_result_is_compiled_anew_and_replaced(tmp_path: Path, compiles
     assert kept.read_bytes() == ANSWER
 
 
-def test_a_result_that_others_could_have_written_is_not_used(tmp_path: Path, compiles: list[str]) -> None:
+def test_a_result_that_others_could_have_written_is_not_used(tmp_path: Path, compiles: list[list[str]]) -> None:
     compiler.compiled(tmp_path)
     (kept,) = tmp_path.iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -53,13 +53,13 @@ def test_a_result_that_others_could_have_written_is_not_used(tmp_path: Path, com
     assert len(compiles) == 2
 
 
-def test_a_folder_that_cannot_be_used_is_no_reason_to_stop(tmp_path: Path, compiles: list[str]) -> None:
+def test_a_folder_that_cannot_be_used_is_no_reason_to_stop(tmp_path: Path, compiles: list[list[str]]) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert compiler.compiled(tmp_path / "file").programs
     assert len(compiles) == 1
 
 
-def test_a_kept_result_is_known_before_it_is_read(tmp_path: Path, compiles: list[str]) -> None:
+def test_a_kept_result_is_known_before_it_is_read(tmp_path: Path, compiles: list[list[str]]) -> None:
     assert not compiler.is_kept(tmp_path)
     compiler.compiled(tmp_path)
     assert compiler.is_kept(tmp_path)

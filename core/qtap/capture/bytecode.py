@@ -1,17 +1,32 @@
-"""BPF instructions as the kernel reads them (include/uapi/linux/bpf.h), and a rewrite that older verifiers need."""
+"""BPF instructions as the kernel reads them (include/uapi/linux/bpf.h), and what is changed in them before they are loaded."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
 _INSTRUCTION = struct.Struct("<BBhi")
 _LOAD_IMMEDIATE, _JUMP, _CALL, _EXIT = 0x18, 0x05, 0x85, 0x95
 _JUMP_CLASSES = (5, 6)
 """BPF_JMP and BPF_JMP32."""
+_MAP = 1
+"""BPF_PSEUDO_MAP_FD, in the upper half of the registers' byte."""
 _NO_JUMP = _INSTRUCTION.pack(_JUMP, 0, 0, 0)
 
 _Instruction = tuple[int, int, int, int]
 """Operation, registers, offset, immediate."""
+
+
+def renumber_maps(code: bytes, numbers: Mapping[int, int]) -> bytes:
+    """Put `numbers[n]` wherever `code` refers to the map `n`: an index, or the descriptor that the kernel asks for."""
+    out = bytearray(code)
+    at = 0
+    while at < len(code):
+        op, registers, offset, value = _INSTRUCTION.unpack_from(code, at)
+        if op == _LOAD_IMMEDIATE and registers >> 4 == _MAP:
+            _INSTRUCTION.pack_into(out, at, op, registers, offset, numbers[value])
+        at += 16 if op == _LOAD_IMMEDIATE else 8
+    return bytes(out)
 
 
 def let_loops_begin_by_jumps(code: bytes) -> bytes:

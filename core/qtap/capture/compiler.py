@@ -13,21 +13,27 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from qtap.capture import btf
-from qtap.capture.bytecode import let_loops_begin_by_jumps
+from qtap.capture.bytecode import let_loops_begin_by_jumps, renumber_maps
 from qtap.capture.checks import BCC_REMEDY
 from qtap.capture.kept import keep, read_kept
 
-_FILES = (
+RING = 1000
+"""What stands for the ring among the maps' numbers, in bpf/state.h."""
+_HEADERS = (
     "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h", "go.h",
-    "sockets.bpf.c", "ciphertext.bpf.c", "files.bpf.c", "uring.bpf.c", "handles.bpf.c", "openssl.bpf.c", "bio.bpf.c",
-    "gnutls.bpf.c", "nss.bpf.c", "jsse.bpf.c", "go.bpf.c", "processes.bpf.c",
 )  # fmt: skip
+_UNITS = (
+    ("sockets.bpf.c", "ciphertext.bpf.c", "files.bpf.c", "uring.bpf.c", "jsse.bpf.c", "processes.bpf.c"),
+    ("handles.bpf.c", "openssl.bpf.c", "bio.bpf.c", "gnutls.bpf.c", "nss.bpf.c", "go.bpf.c"),
+)
+"""Compiled at the same time, each by a child of its own: 1.2 s instead of 2 where two processors are free."""
 PROGRAMS = {
     "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "gather_socket": "raw",
     "on_ciphertext": "raw", "on_jsse": "raw", "on_sendfile": "raw", "on_uring": "raw",
@@ -123,7 +129,7 @@ class MapShape(NamedTuple):
 
 
 class Bytecode(NamedTuple):
-    """Compiled programs; a map is referred to by its index in `maps`, the ring by 1000."""
+    """Compiled programs; a map is referred to by its index in `maps`, the ring by RING."""
 
     maps: list[MapShape]
     programs: dict[str, bytes]
@@ -131,18 +137,18 @@ class Bytecode(NamedTuple):
 
 def is_kept(cache: Path = _CACHE) -> bool:
     """Say whether `compiled` will find the programs; else it takes a second or two of one processor, in another process."""
-    return (cache / _name(_source())).exists()
+    return (cache / _name(_sources())).exists()
 
 
 def compiled(cache: Path = _CACHE) -> Bytecode:
     """Give the programs for this kernel, from `cache` when they are there; raises CompileError."""
-    source = _source()
-    name = _name(source)
+    sources = _sources()
+    name = _name(sources)
     kept = read_kept(cache / name)
     # A disk that lost power may have kept the name and not the content.
     known = _bytecode(kept) if kept is not None else None
     if known is None:
-        answer = _compile(source)
+        answer = _compile(sources)
         known = _bytecode(answer)
         if known is None:
             raise CompileError("the compile process gave no programs; report this with the output of qtap-tui doctor")
@@ -150,8 +156,8 @@ def compiled(cache: Path = _CACHE) -> Bytecode:
     return known
 
 
-def _name(source: str) -> str:
-    asked = (source, PROGRAMS, _OFFSETS, _URING_OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
+def _name(sources: list[str]) -> str:
+    asked = (sources, PROGRAMS, _OFFSETS, _URING_OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:32] + ".json"
 
 
@@ -172,10 +178,13 @@ def data_folder() -> Path:
     return installed if installed.is_dir() else here.parents[3] / "bpf"
 
 
-def _source() -> str:
-    folder = data_folder()
-    parts = [f'#line 1 "bpf/{name}"\n{(folder / name).read_text()}' for name in _FILES]
-    return "\n".join(parts)
+def _sources() -> list[str]:
+    """Give the text of each unit."""
+    return ["\n".join(map(_numbered, [*_HEADERS, *unit])) for unit in _UNITS]
+
+
+def _numbered(name: str) -> str:
+    return f'#line 1 "bpf/{name}"\n{(data_folder() / name).read_text()}'
 
 
 def _build_id() -> str:
@@ -206,11 +215,26 @@ def _uring_flags(types: btf.Btf) -> list[str]:
         return []
 
 
-def _compile(source: str) -> bytes:
+def _compile(sources: list[str]) -> bytes:
     python = _python_with_bcc()
     flags = [*_offset_flags(), *_FLAGS]
-    folder = data_folder()
-    request = {"text": source, "cflags": flags, "stub": str(folder / "stub"), "functions": list(PROGRAMS)}
+    with ThreadPoolExecutor(len(sources)) as pool:
+        answers = list(pool.map(lambda source: _compile_unit(python, source, flags), sources))
+    maps: dict[str, dict[str, object]] = {}
+    programs: dict[str, str] = {}
+    for answer in answers:
+        for shape in answer["maps"]:
+            maps.setdefault(shape["name"], shape)
+        places = list(maps)
+        numbers = {number: places.index(shape["name"]) for number, shape in enumerate(answer["maps"])} | {RING: RING}
+        for name, code in answer["programs"].items():
+            programs[name] = let_loops_begin_by_jumps(renumber_maps(bytes.fromhex(code), numbers)).hex()
+    return json.dumps({"maps": list(maps.values()), "programs": programs}).encode()
+
+
+def _compile_unit(python: str, source: str, flags: list[str]) -> dict[str, Any]:
+    functions = [name for name in PROGRAMS if f"\nint {name}(struct " in source]
+    request = {"text": source, "cflags": flags, "stub": str(data_folder() / "stub"), "functions": functions}
     child = Path(__file__).with_name("bcc_child.py")
     done = subprocess.run(  # noqa: S603 - a fixed interpreter and our own file
         [python, "-I", str(child)], input=json.dumps(request).encode(), capture_output=True, check=False
@@ -220,12 +244,10 @@ def _compile(source: str) -> bytes:
         shown = next((line for line in last if "error:" in line), last[-1] if last else "no message")
         raise CompileError(f"BCC could not compile the programs ({shown.strip()}); report this with `qtap-tui doctor`")
     try:
-        answer = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        return b""
-    for name, code in answer["programs"].items():
-        answer["programs"][name] = let_loops_begin_by_jumps(bytes.fromhex(code)).hex()
-    return json.dumps(answer).encode()
+        return {"maps": [], "programs": {}}
+    return answer
 
 
 def bcc_version() -> str:

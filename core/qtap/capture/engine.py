@@ -13,13 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from qtap.capture import bpf, records
+from qtap.capture.bytecode import renumber_maps
 from qtap.capture.checks import Host, raise_memlock
-from qtap.capture.compiler import PROGRAMS, Bytecode
+from qtap.capture.compiler import PROGRAMS, RING, Bytecode
 from qtap.capture.ring import Ring
 
-_RING_NUMBER = 1000
-_INSTRUCTION = struct.Struct("<BBhi")
-_LOAD_IMMEDIATE = 0x18
 _PROCESS_TRACEPOINTS = {
     "on_exec": "sched_process_exec",
     "on_exit": "sched_process_exit",
@@ -61,7 +59,7 @@ class Engine:
         self._links: list[int] = []
         self._links_of: dict[int, list[int]] = {}
         """Those in one process alone."""
-        self._numbers = [self._maps[shape.name] for shape in code.maps]
+        self._numbers = {number: self._maps[shape.name] for number, shape in enumerate(code.maps)} | {RING: self.ring.fd}
         self._code = code
         self._programs = self._load(code)
         self._cpus = _possible_cpus()
@@ -83,23 +81,11 @@ class Engine:
         return loaded
 
     def _load_one(self, name: str, code: bytes) -> int:
-        relocated = self._relocate(code)
+        relocated = renumber_maps(code, self._numbers)
         if PROGRAMS[name] == "raw":
             return bpf.load_program(bpf.PROG_TYPE_RAW_TRACEPOINT, relocated, name)
         expected = bpf.TRACE_UPROBE_MULTI if Host().version >= (6, 6) else 0
         return bpf.load_program(bpf.PROG_TYPE_KPROBE, relocated, name, expected)
-
-    def _relocate(self, code: bytes) -> bytes:
-        """Put descriptors where the bytecode has map numbers (struct bpf_insn; BPF_PSEUDO_MAP_FD)."""
-        out = bytearray(code)
-        at = 0
-        while at < len(code):
-            op, registers, offset, value = _INSTRUCTION.unpack_from(code, at)
-            if op == _LOAD_IMMEDIATE and registers >> 4 == 1:
-                fd = self.ring.fd if value == _RING_NUMBER else self._numbers[value]
-                _INSTRUCTION.pack_into(out, at, op, registers, offset, fd)
-            at += 16 if op == _LOAD_IMMEDIATE else 8
-        return bytes(out)
 
     def watch_processes(self) -> None:
         """Begin to see processes come and go; the allow list follows them from here on."""
