@@ -25,7 +25,7 @@ def piece(path: Path, *, inode: int = 0, offset: int = 0) -> bytes:
 
 def table_for(told: Told, body_limit: int = 1 << 20) -> ConnectionTable:
     table = ConnectionTable(told, Process, body_limit=body_limit)
-    table._offset = time.time_ns()  # noqa: SLF001 - the records' clock begins now, so that the file is older
+    table.offset = time.time_ns()  # the records' clock begins now, so that the file is older
     return table
 
 

@@ -164,6 +164,36 @@ def test_bodies_that_arrive_at_once_are_cut_where_they_would_take_too_much_memor
     ] * 10
 
 
+def test_heads_that_do_not_end_are_given_up_where_they_would_take_too_much_memory() -> None:
+    told = Told()
+    table = ConnectionTable(told, Process, body_limit=1 << 20, live_limit=100_000)
+    askers = [Stream(10, 4000 + n, 80, sk=0x1000 + n, peer="10.0.0.2") for n in range(10)]
+    for asker in askers:
+        table.take(asker.sends(b"GET /endless HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20_000), 0)
+    table.tick()
+    for asker in askers:
+        table.take(asker.sends(b"\r\n\r\n"), 0)
+        table.take(asker.sends(ASK), 0)
+        table.take(asker.receives(ANSWER), 0)
+    table.stop()
+    assert "/endless" not in {t.target for t in told.finished}
+    assert len([t for t in told.finished if t.status]) == 10
+
+
+def test_times_follow_the_clock_when_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    table = ConnectionTable(told, Process, body_limit=1 << 20)
+    client = Stream(10, 4000, 80, peer="10.0.0.2")
+    table.take(client.sends(ASK), 0)
+    before = table.offset
+    monkeypatch.setattr("qtap.flow.table.clock_offset", lambda: before + 3_600_000_000_000)
+    table.tick()
+    for record in (client.receives(ANSWER), client.sends(ASK), client.receives(ANSWER)):
+        table.take(record, 0)
+    first, second = told.finished
+    assert second.request.first_at - first.request.first_at > 3_600_000_000_000
+
+
 def test_an_address_that_the_kernel_uses_again_is_another_connection() -> None:
     upload, later = Stream(20, 80, 4000, opened=1), Stream(10, 4001, 80, opened=2)
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n"

@@ -21,7 +21,7 @@ from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
 from qtap.capture.tls import NAMES
 from qtap.flow.selection import Selection
-from qtap.flow.table import ConnectionTable, clock_offset, is_for_table
+from qtap.flow.table import ConnectionTable, is_for_table
 from qtap.model import Loss, Process, Sink
 
 _log = logging.getLogger("qtap")
@@ -136,7 +136,6 @@ class LiveSource:
     def _attach(self) -> None:
         self._counted = dict.fromkeys([*records.COUNTERS, "evicted"], 0)
         self._counted_at = time.time_ns()
-        self._offset = clock_offset()
         self._next_count = time.monotonic() + 1
         self._engine.watch_processes()
         self._allow_running()
@@ -163,7 +162,7 @@ class LiveSource:
             self._table.take(pages, at)
             return
         fields = records.HEADER.unpack_from(pages, at)
-        ts, pid, kind = fields[0] + self._offset, fields[5], fields[14]
+        ts, pid, kind = fields[0] + self._table.offset, fields[5], fields[14]
         if kind == records.EXEC:
             start = at + records.SIZE
             self._executed(records.Exec(pid, ts, pages[start : start + fields[9]]))
@@ -189,7 +188,7 @@ class LiveSource:
         if selection and not event.allowed:
             allowed = event.pid in self._wanted or selection.matches(process)
             self._remember(event.pid, allowed=allowed)
-            self._engine.decide(event.at - self._offset, allowed=allowed)
+            self._engine.decide(event.at - self._table.offset, allowed=allowed)
             if not allowed:
                 return
         self._table.started(process)

@@ -47,6 +47,8 @@ _EARLY_WAIT = 50_000_000
 """Nanoseconds a response waits for its request's record."""
 _LOOK_EVERY = 1_000_000_000
 """Nanoseconds between two looks at how much live bodies hold."""
+_CLOCK_STEP = 1_000_000
+"""Nanoseconds by which clocks may drift apart before times follow; less would be the noise of reading two clocks."""
 _LARGE_BODY = 1 << 14
 _PEER_WAIT = 200_000_000
 """Nanoseconds a finished transaction waits for its other end, whose call may return, and be reported, later."""
@@ -74,7 +76,8 @@ class ConnectionTable:
         self._live_limit = live_limit
         """Bytes of all bodies that are arriving; when there are more, the large ones are cut."""
         self._next_look = 0
-        self._offset = clock_offset()
+        self.offset = clock_offset()
+        """Nanoseconds to add to a record's time to get the time since the epoch."""
         self._peers = Peers()
         self._reports = Reports(sink)
         self._sockets = Sockets(self._reports)
@@ -134,7 +137,7 @@ class ConnectionTable:
             ts, sk, handle, position, opened, tgid, seq, total, offset, length, local_port, remote_port,
             local, remote, kind, direction, layer, flags, family, _,
         ) = HEADER.unpack_from(pages, at)  # fmt: skip
-        now = ts + self._offset
+        now = ts + self.offset
         if kind != DATA:
             self._take_notice(pages, at)
             return
@@ -205,7 +208,7 @@ class ConnectionTable:
         fields = HEADER.unpack_from(pages, at)
         ts, sk, handle, _, born, tgid, _, _, _, length = fields[:10]
         local_port, remote_port, local, remote, kind, direction, layer, flags, family, _ = fields[10:]
-        now, data = ts + self._offset, pages[at + SIZE : at + SIZE + length]
+        now, data = ts + self.offset, pages[at + SIZE : at + SIZE + length]
         if kind == CLOSE and handle:
             self._closed({(tgid, handle)}, now)
         elif kind == CLOSE:
@@ -245,15 +248,22 @@ class ConnectionTable:
         self._pass_on_unmatched(now)
         self._sockets.tick(now)
         self._reports.tick(now)
-        if now >= self._next_look:
-            self._next_look = now + _LOOK_EVERY
+        if (passed := time.monotonic_ns()) >= self._next_look:
+            self._next_look = passed + _LOOK_EVERY
             self._bound_live_bodies()
+            self._set_clock()
 
     def _go_on(self) -> None:
         """Let those go on that waited for a file."""
         for conversation, stall in list(self._stalls.items()):
             if stall.go_on():
                 del self._stalls[conversation]
+
+    def _set_clock(self) -> None:
+        """Follow the wall clock when it was set, or the host slept, which the records' clock does not count."""
+        offset = clock_offset()
+        if abs(offset - self.offset) > _CLOCK_STEP:
+            self.offset = offset
 
     def stop(self) -> None:
         """Finish everything that is still live: capture ends."""
@@ -317,7 +327,7 @@ class ConnectionTable:
         return conversation
 
     def _connection(self, tgid: int, born: int, ends: Ends | None) -> Connection:
-        opened = born + self._offset if born else 0
+        opened = born + self.offset if born else 0
         local, remote = endpoints(ends) if ends else (Endpoint(), Endpoint())
         process = self._process_of(tgid)
         if tgid not in self._told:

@@ -59,13 +59,13 @@ class Observer:
 
     @property
     def held(self) -> int:
-        """Bytes kept of bodies that are still arriving."""
-        return self._requests.body.held + self._responses.body.held
+        """Bytes kept of bodies and heads that are still arriving."""
+        return self._requests.held + self._responses.held
 
     def keep_no_more(self) -> None:
-        """Cut the bodies that are arriving where they are: memory is short."""
-        self._requests.body.keep_no_more()
-        self._responses.body.keep_no_more()
+        """Cut the bodies that are arriving where they are, and give up large heads: memory is short."""
+        self._requests.keep_no_more()
+        self._responses.keep_no_more()
 
     def feed(self, from_client: bool, data: bytes, at: int, boundary: bool = True) -> None:
         """Read `data` as one call carried it; `boundary` is False when it continues the data of the same call."""

@@ -17,6 +17,8 @@ from qtap.wire.http1_syntax import end_of_head
 
 MAX_HEAD: Final = 1 << 20
 """Bytes of a head; a longer one counts as lost."""
+_LARGE_HEAD: Final = 1 << 14
+"""Bytes from which a half-read head is given up when memory is short; servers refuse most that are larger."""
 _SMALLEST_HEAD: Final = 16
 """`HTTP/1.1 200` and two line ends: fewer lost bytes cannot hide a message."""
 
@@ -107,6 +109,18 @@ class Stream(ABC):
     def idle(self) -> bool:
         """No message open and no head half read."""
         return not self.body.state and not self._buffer
+
+    @property
+    def held(self) -> int:
+        """Bytes kept of the message that is arriving."""
+        return self.body.held + len(self._buffer)
+
+    def keep_no_more(self) -> None:
+        """Cut the body that is arriving; a large head that is only half there is lost."""
+        self.body.keep_no_more()
+        if len(self._buffer) > _LARGE_HEAD:
+            self._small_gap = False
+            self._go_on_behind(len(self._buffer), was_open=False)
 
     def feed(self, data: bytes, at: int, boundary: bool) -> None:
         """Read what one call, or a later part of it, carried."""
