@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ def main() -> None:
     """Run the tests under each kernel in turn, and say at the end how each went; exit status 1 when one failed."""
     parser = argparse.ArgumentParser(prog="make test-kernels", description=__doc__)
     parser.add_argument("kernels", nargs="*", choices=[*RELEASES, []], metavar="VERSION", help=f"of {', '.join(RELEASES)}")
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the guest ends, too
     ours, theirs = _split(sys.argv[1:])
     versions = parser.parse_args(ours).kernels or list(RELEASES)
     results = {version: _try(version, theirs) for version in versions}
