@@ -13,6 +13,10 @@ int ssl_enter_5(struct pt_regs *ctx) { return enter_call(ctx, LAYER_OPENSSL, ctx
 int ssl_leave_read(struct pt_regs *ctx) { return leave_call(ctx, (s32)ctx->ax, IN); }
 int ssl_leave_write(struct pt_regs *ctx) { return leave_call(ctx, (s32)ctx->ax, OUT); }
 
+/* SSL_sendfile(ssl, fd, offset, size, flags), which the kernel encrypts */
+int ssl_enter_file(struct pt_regs *ctx) { return enter_call(ctx, LAYER_OPENSSL, ctx->di, 0, 0); }
+int ssl_leave_file(struct pt_regs *ctx) { return leave_unseen((s64)ctx->ax); }
+
 /* SSL_do_handshake(ssl), SSL_peek(ssl, ...) */
 int ssl_enter_silent(struct pt_regs *ctx) { return enter_silent(ctx, ctx->di); }
 int ssl_leave_silent(struct pt_regs *ctx) { return leave_silent(ctx); }

@@ -150,6 +150,28 @@ static __always_inline int leave_call(struct pt_regs *ctx, s64 ret, u8 dir) {
     return pass_plaintext(ctx, &key, at->sk, at->layer, dir, at->buf, n);
 }
 
+/* The innermost call of this thread ends, and `n` bytes went out that no buffer held. */
+static __always_inline int leave_unseen(s64 n) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct calls *calls = thread_calls.lookup(&pid_tgid);
+    if (!calls || !calls->depth)
+        return 0;
+    u32 depth = (calls->depth - 1) & 1;
+    struct call *at = &calls->level[depth];
+    calls->depth = depth;
+    struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
+    struct handle_state *state = n > 0 ? handle_state(&key, at->sk) : 0;
+    if (!state || !is_http(state->kind))
+        return 0;
+    struct stream *stream = &state->streams[OUT];
+    struct record h = {.dir = OUT};
+    fill_handle_header(&h, key.handle, state, stream, n);
+    h.flags |= FLAG_UNSEEN;
+    stream->pos += n;
+    emit_bare(&h, n);
+    return 0;
+}
+
 /* A handshake or a look ahead begins: it passes no plaintext, but it tells the socket. */
 static __always_inline int enter_silent(struct pt_regs *ctx, u64 handle) {
     u64 pid_tgid = bpf_get_current_pid_tgid();
