@@ -13,6 +13,8 @@ from tests.live.program import Capture, Fields, until
 from tests.live.servers import recorder
 from tests.live.wires import port_of, say, server_context, wire
 
+pytestmark = pytest.mark.live
+
 
 def ends(capture: Capture, port: int) -> list[Fields]:
     """Give the closing reports of the connections to `port`, the client's first."""

@@ -15,6 +15,8 @@ from tests.live.program import Capture, Fields, body_of, until
 from tests.live.servers import body_for, recorder
 from tests.live.wires import port_of, read, say, wire
 
+pytestmark = pytest.mark.live
+
 ASK = b"GET /file HTTP/1.1\r\nHost: a\r\n\r\n"
 Send = Callable[[socket.socket, int, int], None]
 
