@@ -18,6 +18,9 @@ settings.register_profile("quick", deadline=None, suppress_health_check=[HealthC
 settings.register_profile("fuzz", settings.get_profile("quick"), max_examples=10_000)
 settings.load_profile("quick")
 
+# What live tests share makes their assertions; they speak only if this comes before any test imports it.
+pytest.register_assert_rewrite("tests.live.comparing", "tests.live.program")
+
 _CANNOT = pytest.StashKey[str]()
 _LEFT_OUT = pytest.StashKey[str]()
 

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.live.comparing", "tests.live.program")
-
-from tests.live.program import Capture  # noqa: E402 - after the line that makes its assertions speak
-from tests.live.wires import make_certificate  # noqa: E402
+from tests.live.program import Capture
+from tests.live.wires import make_certificate
 
 
 @pytest.fixture(scope="session")
