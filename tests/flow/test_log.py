@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +50,7 @@ def test_a_row_that_grew_is_charged_when_it_finishes() -> None:
 def test_what_is_charged_is_what_is_held(steps: list[int | str], limit: int) -> None:
     sink = LogSink(TransactionLog(limit))
     live: list[Transaction] = []
+    names = itertools.count()
     for step in steps:
         if step == "clear":
             sink.clear()
@@ -56,7 +59,7 @@ def test_what_is_charged_is_what_is_held(steps: list[int | str], limit: int) -> 
             grown.response.body = bytes(7777)
             sink.transaction_finished(grown)
         elif isinstance(step, int):
-            live.append(transaction(str(step), body=step))
+            live.append(transaction(str(next(names)), body=step))
             sink.transaction_opened(live[-1])
     log = sink.log
     rows = list(log.rows(log.first, log.end))
