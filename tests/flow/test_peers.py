@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from qtap.flow.table import clock_offset
+from qtap.flow.clock import clock_offset
 from qtap.model import Transaction
 from tests.flow.kernel import Stream, told_by
 

@@ -186,7 +186,7 @@ def test_times_follow_the_clock_when_it_is_set(monkeypatch: pytest.MonkeyPatch) 
     client = Stream(10, 4000, 80, peer="10.0.0.2")
     table.take(client.sends(ASK), 0)
     before = table.offset
-    monkeypatch.setattr("qtap.flow.table.clock_offset", lambda: before + 3_600_000_000_000)
+    monkeypatch.setattr("qtap.flow.clock.clock_offset", lambda: before + 3_600_000_000_000)
     table.tick()
     for record in (client.receives(ANSWER), client.sends(ASK), client.receives(ANSWER)):
         table.take(record, 0)

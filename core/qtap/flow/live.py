@@ -125,7 +125,7 @@ class LiveSource:
         )
         self._table.mute = self._engine.mute
         self._prober = Prober(self._engine, options.tls_probes or NAMES)
-        self._table.seek = self._prober.seek
+        self._table.delivery.seek = self._prober.seek
         if options.java:
             self._agents = Agents(self._engine, self._is_wanted)
         if options.selection.containers:

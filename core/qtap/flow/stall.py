@@ -8,10 +8,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from qtap.capture.files import Answer, Files, Piece
+from qtap.capture.records import OUT
 from qtap.flow.conversation import Conversation
 
 _PATIENCE = 2_000_000_000
 """Nanoseconds to wait for a file system, and for a processor on a busy host."""
+_STOPPING = 0.5
+"""Seconds that files are waited for when capture ends."""
+_STALLS_LIMIT = 256
+"""Conversations that may wait at once; of others, what sendfile sent is lost."""
 _HELD_LIMIT = 1 << 18
 """Bytes of records that wait behind a piece."""
 
@@ -84,3 +89,58 @@ class Stall:
             if step.answer is not None:
                 self._files.is_done(step.answer)
             step.act()
+
+
+class Stalls:
+    """The conversations that wait for bytes of a file."""
+
+    def __init__(self, body_limit: int) -> None:
+        self._files = Files()
+        self._limit = body_limit
+        self._stalls: dict[Conversation, Stall] = {}
+
+    def __len__(self) -> int:
+        return len(self._stalls)
+
+    def __contains__(self, conversation: Conversation) -> bool:
+        return conversation in self._stalls
+
+    def hold_up(self, conversation: Conversation, direction: int) -> bool:
+        """Tell whether a record waits: what is sent does; a server's requests need not, for which their other ends look."""
+        return conversation in self._stalls and (direction == OUT or not conversation.connection.server)
+
+    def piece(self, conversation: Conversation, direction: int, position: int, piece: Piece) -> bool:
+        """Wait for a piece of a file; gives False when too many conversations wait already."""
+        stall = self._stalls.get(conversation)
+        if stall is None:
+            if len(self._stalls) >= _STALLS_LIMIT:
+                return False
+            stall = self._stalls[conversation] = Stall(conversation, self._files, self._limit)
+        stall.piece(direction, position, piece)
+        if stall.go_on():
+            del self._stalls[conversation]
+        return True
+
+    def behind(self, conversation: Conversation, act: Callable[[], None], size: int, *, sent: bool) -> None:
+        """Do `act` when what `conversation` waits for is there; see Stall."""
+        self._stalls[conversation].behind(act, size, sent=sent)
+
+    def tick(self) -> None:
+        """Let those go on whose files were read."""
+        for conversation, stall in list(self._stalls.items()):
+            if stall.go_on():
+                del self._stalls[conversation]
+        self._files.tick()
+
+    def finish(self, conversation: Conversation) -> None:
+        """Wait no longer for this conversation's files."""
+        stall = self._stalls.pop(conversation, None)
+        if stall is not None:
+            stall.finish()
+
+    def stop(self) -> None:
+        """Wait a little for all: capture ends."""
+        end = time.monotonic() + _STOPPING
+        while self._stalls and time.monotonic() < end:
+            self.tick()
+            time.sleep(0.002)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from qtap.capture import records
-from qtap.capture.files import Files, Piece
+from qtap.capture.files import Piece
 from qtap.capture.records import (
     CLOSE,
     DATA,
@@ -27,36 +27,27 @@ from qtap.capture.records import (
     UNSEEN,
 )
 from qtap.flow.addresses import Ends, endpoints
-from qtap.flow.conversation import Conversation, missing_host
-from qtap.flow.peers import Peers
+from qtap.flow.clock import clock_offset, following
+from qtap.flow.conversation import Conversation
+from qtap.flow.delivery import Delivery
+from qtap.flow.index import Index, Key
 from qtap.flow.reports import Reports
 from qtap.flow.sockets import Sockets, Totals, other
-from qtap.flow.stall import Stall
-from qtap.model import Connection, Endpoint, Process, Sink, Transaction
+from qtap.flow.stall import Stalls
+from qtap.model import Connection, Endpoint, Process, Sink
 from qtap.model.xid import new_xid
 
 _LINGER = 200_000_000
 """Nanoseconds a closed connection waits for bytes that its process reads after the kernel closed it."""
 _STALLED = 50_000_000
 """Nanoseconds until a closed connection that waits for a file is looked at again."""
-_STOPPING = 0.5
-"""Seconds that files are waited for when capture ends."""
-_STALLS_LIMIT = 256
-"""Connections that may wait for files at once; of others, what sendfile sent is lost."""
 _EARLY_WAIT = 50_000_000
 """Nanoseconds a response waits for its request's record."""
 _LOOK_EVERY = 1_000_000_000
 """Nanoseconds between two looks at how much live bodies hold."""
-_CLOCK_STEP = 1_000_000
-"""Nanoseconds by which clocks may drift apart before times follow; less would be the noise of reading two clocks."""
 _LARGE_BODY = 1 << 14
-_PEER_WAIT = 200_000_000
-"""Nanoseconds a finished transaction waits for its other end, whose call may return, and be reported, later."""
-_UNKNOWN_HOST = str(Endpoint())
 _TABLE_LIMIT = 65_536
 """As many connections as the kernel's own table; the oldest goes first."""
-
-Key = int | tuple[int, int]
 
 
 class ConnectionTable:
@@ -66,9 +57,6 @@ class ConnectionTable:
         self.sink = sink
         self.watched: Callable[[int], bool] = lambda _: True
         """Whether a process is wanted; asked when a connection begins."""
-        self.seek: Callable[[int], None] = lambda _pid: None
-        """Asks for the sockets of a process whose OpenSSL handles have none; once for each process."""
-        self._sought: set[int] = set()
         self.mute: Callable[[int, int, int, int], None] = lambda _sk, _pid, _handle, _opened: None
         """Asks for no more records of a socket, or of a process's TLS handle (not 0), that turned into something else."""
         self._process_of = process_of
@@ -78,21 +66,16 @@ class ConnectionTable:
         self._next_look = 0
         self.offset = clock_offset()
         """Nanoseconds to add to a record's time to get the time since the epoch."""
-        self._peers = Peers()
         self._reports = Reports(sink)
+        self.delivery = Delivery(sink, self._reports)
         self._sockets = Sockets(self._reports)
-        self._files = Files()
-        self._stalls: dict[Conversation, Stall] = {}
-        """The conversations that wait for bytes of a file."""
-        self._table: dict[Key, Conversation] = {}
-        self._by_socket: dict[int, set[Key]] = {}
+        self._stalls = Stalls(body_limit)
+        self._index = Index()
+        self._table = self._index.table
         self._told: set[int] = set()
         """The processes that the sink knows."""
-        self._handles: dict[int, set[Key]] = {}
-        """The TLS handles of each process, which end with it."""
         self._closing: list[tuple[int, int, Key, Conversation]] = []
         self._early: deque[tuple[int, Conversation]] = deque()
-        self._unmatched: deque[tuple[int, Transaction]] = deque()
         self._order = 0
         self._evicted = 0
 
@@ -103,33 +86,6 @@ class ConnectionTable:
     def evicted(self) -> int:
         """Connections given up because there were too many."""
         return self._evicted + self._sockets.evicted
-
-    # What the observers report, as wire's Listener.
-
-    def opened(self, transaction: Transaction) -> None:
-        """Complete a transaction that an observer began, and pass it on."""
-        transaction.connection.protocol = transaction.protocol
-        if not transaction.host:
-            transaction.host = missing_host(transaction)
-        self._peers.opened(transaction)
-        self.sink.transaction_opened(transaction)
-
-    def finished(self, transaction: Transaction) -> None:
-        """Pass on a transaction that changes no more, once its other end is known or will not be."""
-        if self._peers.awaits(transaction):
-            self._unmatched.append((time.time_ns() + _PEER_WAIT, transaction))
-        else:
-            self.sink.transaction_finished(transaction)
-
-    def speaks(self, connection: Connection) -> None:
-        """Report a connection, now that its direction is known."""
-        self._reports.at_once(connection, time.time_ns())
-
-    def lost(self, connection: Connection) -> None:
-        """Pair nothing across a loss."""
-        self._peers.lost(connection)
-
-    # What the ring brings.
 
     def take(self, pages: mmap.mmap | bytes, at: int) -> None:  # noqa: C901  the hot path: a call costs 0.1 us
         """Take a record for which `is_for_table` holds; others are the caller's."""
@@ -161,7 +117,7 @@ class ConnectionTable:
         if conversation.opaque:
             self.mute(sk, tgid, handle, opened)
             return
-        if flags & FILE or (self._stalls and conversation in self._stalls and self._waits(conversation, direction)):
+        if flags & FILE or (self._stalls and self._stalls.hold_up(conversation, direction)):
             data = pages[at + SIZE : at + SIZE + length]
             self._take_behind(conversation, (direction, position, offset, total, flags, tgid), data, now)
             return
@@ -173,24 +129,12 @@ class ConnectionTable:
         if flags > FROM_START:
             self._without_data(conversation, direction, flags, total - offset - length, now)
 
-    @staticmethod
-    def _waits(conversation: Conversation, direction: int) -> bool:
-        """Whether bytes wait for a file: what is sent does. A server's requests need not: their other ends look for them."""
-        return direction == OUT or not conversation.connection.server
-
     def _take_behind(self, conversation: Conversation, fields: tuple[int, ...], data: bytes, now: int) -> None:
         """Take a record whose bytes are in a file, or that comes behind one."""
         direction, position, offset, total, flags, tgid = fields
-        stall = self._stalls.get(conversation)
-        if stall is None and len(self._stalls) >= _STALLS_LIMIT:
-            self._without_data(conversation, direction, flags, total, now)
-            return
-        if stall is None:
-            stall = self._stalls[conversation] = Stall(conversation, self._files, self._limit)
         if flags & FILE:
-            stall.piece(direction, position, Piece.of(data, tgid, total, now))
-            if stall.go_on():
-                del self._stalls[conversation]
+            if not self._stalls.piece(conversation, direction, position, Piece.of(data, tgid, total, now)):
+                self._without_data(conversation, direction, flags, total, now)
             return
 
         def act() -> None:
@@ -201,7 +145,7 @@ class ConnectionTable:
             if flags > FROM_START:
                 self._without_data(conversation, direction, flags, total - offset - len(data), now)
 
-        stall.behind(act, len(data), sent=direction == OUT)
+        self._stalls.behind(conversation, act, len(data), sent=direction == OUT)
 
     def _take_notice(self, pages: mmap.mmap | bytes, at: int) -> None:
         """Take a record that is about a connection itself."""
@@ -229,14 +173,13 @@ class ConnectionTable:
     def exited(self, pid: int, now: int) -> None:
         """Close what a process leaves behind that has no socket to close."""
         self._told.discard(pid)
-        self._sought.discard(pid)
-        self._closed(self._handles.pop(pid, ()), now)
+        self.delivery.exited(pid)
+        self._closed(self._index.handles_of(pid), now)
 
     def tick(self) -> None:
         """Do what waits for time to pass; called after every batch."""
         now = time.time_ns()
-        self._go_on()
-        self._files.tick()
+        self._stalls.tick()
         while self._closing and self._closing[0][0] <= now:
             _, _, key, conversation = heapq.heappop(self._closing)
             if conversation in self._stalls:
@@ -245,53 +188,23 @@ class ConnectionTable:
                 self._end(key, conversation, conversation.closed_at)
         while self._early and self._early[0][0] <= now:
             self._early.popleft()[1].release()
-        self._pass_on_unmatched(now)
+        self.delivery.tick(now)
         self._sockets.tick(now)
         self._reports.tick(now)
         if (passed := time.monotonic_ns()) >= self._next_look:
             self._next_look = passed + _LOOK_EVERY
             self._bound_live_bodies()
-            self._set_clock()
-
-    def _go_on(self) -> None:
-        """Let those go on that waited for a file."""
-        for conversation, stall in list(self._stalls.items()):
-            if stall.go_on():
-                del self._stalls[conversation]
-
-    def _set_clock(self) -> None:
-        """Follow the wall clock when it was set, or the host slept, which the records' clock does not count."""
-        offset = clock_offset()
-        if abs(offset - self.offset) > _CLOCK_STEP:
-            self.offset = offset
+            self.offset = following(self.offset)
 
     def stop(self) -> None:
         """Finish everything that is still live: capture ends."""
-        end = time.monotonic() + _STOPPING
-        while self._stalls and time.monotonic() < end:
-            self._go_on()
-            time.sleep(0.002)
+        self._stalls.stop()
         now = time.time_ns()
         for key, conversation in list(self._table.items()):
             closed = conversation.closed_at
             self._end(key, conversation, closed or now, "" if closed else "capture_ended")
         self._sockets.stop(now)
-        self._pass_on_unmatched(now + 2 * _PEER_WAIT)
-
-    def _pass_on_unmatched(self, now: int) -> None:
-        unmatched = self._unmatched
-        while unmatched and (unmatched[0][0] <= now or unmatched[0][1].peer):
-            transaction = unmatched.popleft()[1]
-            if not transaction.connection.local.ip:
-                self._seek(transaction.connection)
-            self._peers.forget(transaction)
-            self.sink.transaction_finished(transaction)
-
-    def _seek(self, connection: Connection) -> None:
-        pid = connection.process.pid
-        if connection.tls_probe == "openssl" and pid not in self._sought:
-            self._sought.add(pid)
-            self.seek(pid)
+        self.delivery.stop(now)
 
     def _bound_live_bodies(self) -> None:
         held = [(conversation.observer.held, conversation) for conversation in self._table.values()]
@@ -315,15 +228,11 @@ class ConnectionTable:
             connection.process = self._process_of(tgid)
         connection.tls = layer != 0
         connection.tls_probe = records.LAYERS[layer]
-        conversation = Conversation(connection, self, self._limit, sk)
+        conversation = Conversation(connection, self.delivery, self._limit, sk)
         conversation.born = born
         if len(self._table) >= _TABLE_LIMIT:
             self._evict()
-        self._table[key] = conversation
-        if sk:
-            self._by_socket.setdefault(sk, set()).add(key)
-        if isinstance(key, tuple):
-            self._handles.setdefault(tgid, set()).add(key)
+        self._index.add(key, conversation)
         return conversation
 
     def _connection(self, tgid: int, born: int, ends: Ends | None) -> Connection:
@@ -337,29 +246,20 @@ class ConnectionTable:
 
     def _of_socket(self, sk: int, tgid: int, born: int, ends: Ends) -> Connection:
         """Give the connection of a socket of which the kernel tells: its TLS handle's, if that came first."""
-        for key in self._by_socket.get(sk, ()):
+        for key in self._index.of_socket(sk):
             conversation = self._table[key]
             if isinstance(key, tuple) and conversation.born == born:
                 return conversation.connection
         return self._connection(tgid, born, ends)
 
     def _found_socket(self, key: Key, conversation: Conversation, sk: int, ends: tuple[Endpoint, Endpoint]) -> None:
-        connection = conversation.connection
-        unplaced = self._peers.take_unplaced(connection)
-        self._leave_socket(key, conversation)
-        self._peers.closed(connection)
-        conversation.sk = sk
-        connection.local, connection.remote = ends
-        self._by_socket.setdefault(sk, set()).add(key)
-        for transaction in unplaced:
-            if transaction.host == _UNKNOWN_HOST:
-                transaction.host = missing_host(transaction)
-            self._peers.opened(transaction)
+        self._index.move(key, conversation, sk)
+        self.delivery.found(conversation.connection, ends)
         if conversation.known_role:
-            self._reports.at_once(connection, time.time_ns())
+            self._reports.at_once(conversation.connection, time.time_ns())
 
     def _socket_closed(self, sk: int, totals: Totals, now: int) -> None:
-        keys = self._by_socket.get(sk, ())
+        keys = self._index.of_socket(sk)
         for key in keys:
             self._table[key].totals = totals
         self._closed(keys, now)
@@ -377,12 +277,7 @@ class ConnectionTable:
         if conversation not in self._stalls:
             self._end(key, conversation, now)
             return
-        del self._table[key]
-        self._leave_socket(key, conversation)
-        self._order += 1
-        aside = -1, self._order
-        self._table[aside] = conversation
-        conversation.sk = 0
+        aside = self._index.put_aside(key, conversation)
         conversation.closed_at = conversation.closed_at or now
         self._close_at(now, aside, conversation)
 
@@ -392,21 +287,15 @@ class ConnectionTable:
 
     def _end(self, key: Key, conversation: Conversation, at: int, reason: str = "") -> None:
         connection = conversation.connection
-        if (stall := self._stalls.pop(conversation, None)) is not None:
-            stall.finish()
-        self._peers.take_unplaced(connection)  # its socket will not be found any more
+        self._stalls.finish(conversation)
+        self.delivery.ending(connection)
         if not reason:
             connection.closed_at = conversation.closed_at or at
             conversation.eof(IN, at)
             conversation.eof(OUT, at)
         conversation.end(at, reason or "connection_closed")
-        self._peers.closed(connection)
-        self._table.pop(key, None)
-        self._leave_socket(key, conversation)
-        if isinstance(key, tuple) and (handles := self._handles.get(key[0])) is not None:
-            handles.discard(key)
-            if not handles:
-                del self._handles[key[0]]
+        self.delivery.ended(connection)
+        self._index.remove(key, conversation)
         self._report_end(conversation)
 
     def _report_end(self, conversation: Conversation) -> None:
@@ -419,22 +308,10 @@ class ConnectionTable:
         else:
             self._reports.forget(connection)
 
-    def _leave_socket(self, key: Key, conversation: Conversation) -> None:
-        keys = self._by_socket.get(conversation.sk)
-        if keys is not None:
-            keys.discard(key)
-            if not keys:
-                del self._by_socket[conversation.sk]
-
     def _evict(self) -> None:
         key, conversation = next(iter(self._table.items()))
         self._evicted += 1
         self._end(key, conversation, time.time_ns(), "connection_table_full")
-
-
-def clock_offset() -> int:
-    """Nanoseconds to add to CLOCK_MONOTONIC to get the time since the epoch."""
-    return time.time_ns() - time.monotonic_ns()
 
 
 def is_for_table(pages: mmap.mmap | bytes, at: int) -> bool:

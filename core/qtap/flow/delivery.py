@@ -1,0 +1,94 @@
+"""What the observers report, completed and passed on: to the sink, to the reports of connections, to the other end."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from qtap.flow.conversation import missing_host
+from qtap.flow.peers import Peers
+from qtap.flow.reports import Reports
+from qtap.model import Connection, Endpoint, Sink, Transaction
+
+_PEER_WAIT = 200_000_000
+"""Nanoseconds a finished transaction waits for its other end, whose call may return, and be reported, later."""
+_UNKNOWN_HOST = str(Endpoint())
+
+
+class Delivery:
+    """Implements `qtap.flow.conversation.Owner`."""
+
+    def __init__(self, sink: Sink, reports: Reports) -> None:
+        self.seek: Callable[[int], None] = lambda _pid: None
+        """Asks for the sockets of a process whose OpenSSL handles have none; once for each process."""
+        self._sink = sink
+        self._reports = reports
+        self._peers = Peers()
+        self._unmatched: deque[tuple[int, Transaction]] = deque()
+        self._sought: set[int] = set()
+
+    def opened(self, transaction: Transaction) -> None:
+        """Complete a transaction that an observer began, and pass it on."""
+        transaction.connection.protocol = transaction.protocol
+        if not transaction.host:
+            transaction.host = missing_host(transaction)
+        self._peers.opened(transaction)
+        self._sink.transaction_opened(transaction)
+
+    def finished(self, transaction: Transaction) -> None:
+        """Pass on a transaction that changes no more, once its other end is known or will not be."""
+        if self._peers.awaits(transaction):
+            self._unmatched.append((time.time_ns() + _PEER_WAIT, transaction))
+        else:
+            self._sink.transaction_finished(transaction)
+
+    def speaks(self, connection: Connection) -> None:
+        """Report a connection, now that its direction is known."""
+        self._reports.at_once(connection, time.time_ns())
+
+    def lost(self, connection: Connection) -> None:
+        """Pair nothing across a loss."""
+        self._peers.lost(connection)
+
+    def found(self, connection: Connection, ends: tuple[Endpoint, Endpoint]) -> None:
+        """Take that the socket of a connection is known now, or is another one."""
+        unplaced = self._peers.take_unplaced(connection)
+        self._peers.closed(connection)
+        connection.local, connection.remote = ends
+        for transaction in unplaced:
+            if transaction.host == _UNKNOWN_HOST:
+                transaction.host = missing_host(transaction)
+            self._peers.opened(transaction)
+
+    def ending(self, connection: Connection) -> None:
+        """Take that a connection's socket, if it is not known yet, will not be."""
+        self._peers.take_unplaced(connection)
+
+    def ended(self, connection: Connection) -> None:
+        """Take that a connection brings no more transactions."""
+        self._peers.closed(connection)
+
+    def exited(self, pid: int) -> None:
+        """Take that a process ended."""
+        self._sought.discard(pid)
+
+    def tick(self, now: int) -> None:
+        """Pass on what waited long enough, or for nothing any more."""
+        unmatched = self._unmatched
+        while unmatched and (unmatched[0][0] <= now or unmatched[0][1].peer):
+            transaction = unmatched.popleft()[1]
+            if not transaction.connection.local.ip:
+                self._seek_for(transaction.connection)
+            self._peers.forget(transaction)
+            self._sink.transaction_finished(transaction)
+
+    def stop(self, now: int) -> None:
+        """Pass on everything: capture ends."""
+        self.tick(now + 2 * _PEER_WAIT)
+
+    def _seek_for(self, connection: Connection) -> None:
+        pid = connection.process.pid
+        if connection.tls_probe == "openssl" and pid not in self._sought:
+            self._sought.add(pid)
+            self.seek(pid)
