@@ -12,6 +12,7 @@ elsewhere, and have probes on every `ret`.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from qtap.capture.elf import X86_64, Elf, ElfError
@@ -33,9 +34,10 @@ _PROLOGUE = re.compile(
     rb"(?P<jump>\x76.|\x0f\x86.{4})(?P<push>\x55)?",  # jbe; push %rbp
     re.DOTALL,
 )
-_LOADS = re.compile(rb"\x48\x8b(?:\x44\x24(.)|\x84\x24(.{4}))", re.DOTALL)
+_LOAD = re.compile(rb"\x48\x8b(?:\x44\x24.|\x84\x24.{4})", re.DOTALL)
 """mov displacement(%rsp), %rax"""
-_CALL_RAX = (0xFF, 0xD0, 0)
+_CALL_RAX = re.compile(rb"\xff\xd0")
+"""What only looks like one, within another instruction, costs a program its cheap probe, and it needs bad luck."""
 _RET = 0xC3
 _PROLOGUE_LENGTH = 24
 _CODE_LIMIT = 1 << 16
@@ -66,7 +68,7 @@ class _Code:
         section = next((section for section in elf.sections if section.name == ".text"), None)
         if section is None:
             raise ElfError(f"{elf.path!r} has no section of code")
-        starts = (table.text, section.address, *range(section.address, section.address + _SEARCH, _ALIGNMENT))
+        starts = itertools.chain((table.text,), range(section.address, section.address + _SEARCH, _ALIGNMENT))
         self._text = next((start for start in starts if self._begins_at(start, table)), -1)
         if self._text < 0:
             raise ElfError(f"{elf.path!r} has Go's crypto/tls in a form unknown here, as before Go 1.17")
@@ -100,28 +102,25 @@ class _Code:
 
 def _read_ends(code: _Code, read: GoFunction, deferred: list[GoFunction]) -> list[ProbePoint]:
     body = code.of(read)
-    calls, returns = calls_and_returns(body)
-    loads = [_LOADS.match(body, at) for at in calls]
-    # One slot holds the result, so the same load follows each call of the deferred function.
-    if len(deferred) == 1 and len({load[0] if load else b"" for load in loads}) == 1 and loads[0]:
+    # The kernel's program reads the load behind the call that it comes from, so each call must have one.
+    calls = [call.end() for call in _CALL_RAX.finditer(body)]
+    if len(deferred) == 1 and calls and all(_LOAD.match(body, at) for at in calls):
         return [code.entry(deferred[0], "go_read_unlocks")]
-    return [ProbePoint(read.name, code.offset(read) + at, "go_read_returns", cheap=False) for at in returns]
+    return [ProbePoint(read.name, code.offset(read) + at, "go_read_returns", cheap=False) for at in returns(body)]
 
 
-def calls_and_returns(body: bytes) -> tuple[list[int], list[int]]:
-    """Give where each `call *%rax` ends and each `ret` begins; raises ElfError."""
-    calls, returns, at = [], [], 0
+def returns(body: bytes) -> list[int]:
+    """Give where each `ret` of a function begins; raises ElfError."""
+    found, at = [], 0
     while at < len(body):
         try:
             instruction = decode(body, at)
         except CodeError as error:
             raise ElfError(f"Go's crypto/tls.(*Conn).Read cannot be decoded: {error}") from None
         if instruction.opcode == _RET:
-            returns.append(at)
+            found.append(at)
         at += instruction.length
-        if (instruction.opcode, instruction.modrm, instruction.rex) == _CALL_RAX:
-            calls.append(at)
-    return calls, returns
+    return found
 
 
 GO = TlsLibrary(name="go", in_executables=True, probe_points=probe_points)

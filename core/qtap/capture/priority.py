@@ -31,10 +31,13 @@ _SCHED_ATTR = struct.Struct("<IIQiIQQQII")
 """size policy flags nice priority runtime deadline period util_min util_max (include/uapi/linux/sched/types.h)."""
 
 
-def yield_to_traffic() -> None:
-    """Lower every thread of this process but the main one, which may draw a screen; threads begun by them inherit it."""
+def yield_to_traffic(*urgent: int) -> None:
+    """Lower every thread of this process but the main one, which may draw a screen, and the `urgent` (ids of the kernel).
+
+    Threads begun by the lowered ones inherit it.
+    """
     for task in Path("/proc/self/task").iterdir():
-        if int(task.name) != os.getpid():
+        if int(task.name) not in (os.getpid(), *urgent):
             with contextlib.suppress(OSError):  # gone meanwhile, or a sandbox that forbids it
                 _lower(int(task.name))
 

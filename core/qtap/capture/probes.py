@@ -48,6 +48,11 @@ class Prober:
         self._jobs.put(self._engine.load_soon)
         self._thread.start()
 
+    @property
+    def thread_id(self) -> int:
+        """What the kernel calls the thread, once started: a new program may make its first request before that has its turn."""
+        return self._thread.native_id or 0
+
     def mapped(self, pid: int, inode: int, superblock: int) -> None:
         """Tell that `pid` mapped a library never seen before; returns at once."""
         self._jobs.put(lambda: self._attach_mapped(pid, inode, superblock))

@@ -145,7 +145,7 @@ class LiveSource:
         if self._agents:
             self._agents.attach_known()
             libraries.append(f"JSSE of {self._agents.count} JVMs")
-        yield_to_traffic()
+        yield_to_traffic(self._prober.thread_id)
         self._on_ready(self._prober.count, libraries)
 
     def _round(self) -> bool:

@@ -37,7 +37,7 @@ def compilers() -> list[str]:
 def build(go: str, folder: Path, name: str) -> Path:
     """Build the program with the compiler `go` as `BUILDS` says."""
     program = folder / name
-    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "", "GO111MODULE": "off"}
+    environment = os.environ | {"GOTOOLCHAIN": "local", "GOENV": "off", "GO111MODULE": "off"}
     subprocess.run([go, "build", *BUILDS[name], "-o", program, _SOURCE], check=True, env=environment, cwd=folder)
     return program
 
