@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from qtap.capture.executables import Executables
 
 SLEEP = Path(shutil.which("sleep") or "/bin/sleep")
@@ -44,3 +46,15 @@ def test_a_replaced_file_is_looked_into_again(tmp_path: Path) -> None:
         finally:
             process.kill()
             process.wait()
+
+
+def test_installed_programs_of_go_are_given_once_and_no_others(tmp_path: Path) -> None:
+    go = Path(shutil.which("go") or pytest.skip("needs Go's compiler")).resolve()
+    shutil.copy(SLEEP.resolve(), tmp_path / "sleeper")
+    (tmp_path / "script").write_text("#!/bin/sh\n")
+    (tmp_path / "go").symlink_to(go)
+    (tmp_path / "same").symlink_to(go)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    executables = Executables()
+    found = [library for step in executables.installed([str(tmp_path), str(tmp_path / "missing")]) for library in step]
+    assert [(library.name, library.executable) for library in found] == [(str(go), True)]

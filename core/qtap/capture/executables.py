@@ -6,17 +6,22 @@ are known.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.libraries import Library
+from qtap.capture.pclntab import is_go
 
 _KNOWN = 16384
 """Files remembered; one that was forgotten is looked into again."""
+
+
+_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 class Executables:
@@ -31,20 +36,41 @@ class Executables:
         for pid in sorted(int(entry) for entry in os.listdir(self._procfs) if entry.isdigit()):  # noqa: PTH208  as in libraries
             yield from self.of(pid)
 
+    def installed(self, folders: Iterable[str] = _FOLDERS) -> Iterator[list[Library]]:
+        """Look into the files of these folders, one at each step, for programs that Go built: give those not given before.
+
+        Such a tool makes its first request a few milliseconds after it was executed, sooner than its file can be looked into.
+        """
+        for folder in dict.fromkeys(os.path.realpath(folder) for folder in folders):
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                for entry in entries:
+                    yield self._examine(entry.path, os.path.realpath(entry.path), is_wanted=is_go)
+
     def of(self, pid: int) -> Iterator[Library]:
         """Give the executable of one process unless it was given before; none when the process is gone or the kernel's own."""
         path = f"{self._procfs}/{pid}/exe"
         try:
+            name = os.readlink(path)  # noqa: PTH115
+        except OSError:
+            return
+        for library in self._examine(path, name):
+            library.pids.append(pid)
+            yield library
+
+    def _examine(self, path: str, name: str, is_wanted: Callable[[Elf], bool] = lambda _: True) -> list[Library]:
+        """Open one file, unless it was given before; none when it cannot be read."""
+        try:
             status = os.stat(path)  # noqa: PTH116  once a process
             key = status.st_dev, status.st_ino, status.st_mtime_ns
             if key in self._known or not stat.S_ISREG(status.st_mode):
-                return
-            name = os.readlink(path)  # noqa: PTH115
+                return []
             with Elf(path) as elf:
-                library = Library(name, path, status.st_ino, status.st_size, elf.build_id, pids=[pid], executable=True)
+                if not is_wanted(elf):
+                    return []
+                library = Library(name, path, status.st_ino, status.st_size, elf.build_id, pids=[], executable=True)
         except (OSError, ElfError):
-            return
+            return []
         self._known[key] = None
         if len(self._known) > _KNOWN:
             self._known.popitem(last=False)
-        yield library
+        return [library]

@@ -57,9 +57,14 @@ class GoTable(NamedTuple):
     functions: list[GoFunction]
 
 
+def is_go(elf: Elf) -> bool:
+    """Tell whether Go built this program; raises ElfError."""
+    return any(section.name in _GO_SECTIONS for section in elf.sections)
+
+
 def go_table(elf: Elf, prefix: str, wanted: Callable[[str], object]) -> GoTable:
     """Give the functions whose name is `prefix` and a rest that is `wanted`; none for other programs; raises ElfError."""
-    if any(section.name in _GO_SECTIONS for section in elf.sections):
+    if is_go(elf):
         for section in _sections(elf):
             raw = elf.read(section.offset, min(section.size, _TABLE_LIMIT))
             for form in _FORMATS:

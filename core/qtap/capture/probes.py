@@ -7,7 +7,7 @@ import os
 import queue
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from qtap.capture.bio import any_bio_points
 from qtap.capture.elf import Elf, ElfError
@@ -19,6 +19,7 @@ from qtap.capture.probe import ProbePoint
 from qtap.capture.tls import NAMES
 
 _log = logging.getLogger("qtap")
+_FILES_AT_A_TIME = 16
 _REMEMBERED = 65_536
 """Files; a host that runs more looks into some again."""
 
@@ -46,6 +47,8 @@ class Prober:
     def start(self) -> None:
         """Begin to attach what `mapped` and `executed` tell of."""
         self._jobs.put(self._engine.load_soon)
+        installed = self._executables.installed()
+        self._jobs.put(lambda: self._attach_installed(installed))
         self._thread.start()
 
     @property
@@ -81,6 +84,14 @@ class Prober:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+
+    def _attach_installed(self, rest: Iterator[list[Library]]) -> None:
+        """Attach what a few files hold, then let other jobs have their turn."""
+        for count, found in enumerate(rest):
+            self._attach_all(found)
+            if count >= _FILES_AT_A_TIME:
+                self._jobs.put(lambda: self._attach_installed(rest))
+                return
 
     def _attach_mapped(self, pid: int, inode: int, superblock: int) -> None:
         found = list(libraries_of(pid, inode=inode))
