@@ -9,6 +9,7 @@ import pytest
 from qtap.capture.java import jar
 from tests.live.asking import COUNT, with_curl
 from tests.live.comparing import compare
+from tests.live.http2_ends import http2_server
 from tests.live.jvms import asker, javas, jvm, mix, seen_by
 from tests.live.program import Capture
 from tests.live.servers import recorder
@@ -31,6 +32,21 @@ def test_every_request_of_a_java_client_is_captured(certificate: Path, version: 
     ):
         client.wait_until_captured(capture)
         client.ask(mix(f"{kind}-{version}"))
+        client.end()
+        capture.stop()
+        assert len(server.seen) == COUNT
+        compare(capture.transactions, server.seen)
+        assert capture.of("loss") == []
+
+
+def test_every_request_of_httpclient_over_http2_is_captured(certificate: Path, version: str) -> None:
+    with (
+        http2_server(certificate) as server,
+        Capture("--java", "--ring-size", "128MB") as capture,
+        jvm(*asker(javas()[version], "h2", server.url, certificate, 50)) as client,
+    ):
+        client.wait_until_captured(capture)
+        client.ask(mix(f"h2-{version}"))
         client.end()
         capture.stop()
         assert len(server.seen) == COUNT
