@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,16 @@ def test_this_process_is_found_through_ipv6_too() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as server, socket.create_connection(server.getsockname()[:2]):
         (sockets,) = found(os.getpid(), "sockets")
         assert sockets.ok
+
+
+@pytest.mark.parametrize(("options", "detail"), [([], "with --java only"), (["-Xrs"], "was started with -Xrs")])
+def test_a_jvm_is_told_what_its_tls_needs(tmp_path: Path, options: list[str], detail: str) -> None:
+    source = tmp_path / "Waits.java"
+    source.write_text(
+        "class Waits { public static void main(String[] a) throws Exception { System.out.println(); System.in.read(); } }"
+    )
+    with subprocess.Popen(["java", *options, source], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert detail in found(process.pid, "Java TLS")[0].detail
+        process.communicate(b"\n")

@@ -12,6 +12,7 @@ from qtap.capture.checks import Check
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.examine import Examiner, Finding
 from qtap.capture.executables import Executables
+from qtap.capture.java.jvm import RefusalError, describe, is_jvm
 from qtap.capture.libraries import Library, libraries_of
 from qtap.capture.processes import ProcessTable
 
@@ -100,9 +101,24 @@ def _known_sockets(pid: int, procfs: Path) -> Iterator[tuple[str, str]]:
                 yield "quic", fields[9]
 
 
+def _java(pid: int, procfs: Path) -> Iterator[Check]:
+    """Say whether Java's own TLS can be read, when it is a JVM."""
+    if not is_jvm(pid, procfs):
+        return
+    try:
+        describe(pid, procfs)
+        yield Check("Java TLS", ok=None, detail="it runs Java, whose own TLS is read with --java only")
+    except RefusalError as error:
+        yield Check("Java TLS", ok=False, detail=f"the JVM {error}", remedy="watch the other end instead")
+    except ProcessLookupError:
+        return
+
+
 def _tls(pid: int, procfs: Path) -> Iterator[Check]:
     examiner = Examiner()
-    seen = False
+    java = list(_java(pid, procfs))
+    yield from java
+    seen = bool(java)
     for library in [*libraries_of(pid, procfs), *Executables(procfs).of(pid)]:
         finding = _examine(examiner, library)
         names = " and ".join(finding.points)

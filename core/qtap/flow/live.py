@@ -175,7 +175,7 @@ class LiveSource:
             self.processes.exit(pid, ts)
             self._prober.exited(pid)
             if self._agents:
-                self._agents.exited(pid)
+                self._agents.ended(pid, fields[0])
         elif kind == records.LIBRARY:
             self._prober.mapped(pid, fields[3], fields[2])
         elif kind == records.JVM and self._agents:
@@ -183,6 +183,8 @@ class LiveSource:
 
     def _executed(self, event: records.Exec) -> None:
         self._prober.executed(event.pid)
+        if self._agents:
+            self._agents.ended(event.pid, event.at - self._table.offset)
         process = self.processes.exec(event.pid, event.ppid, event.uid, event.exe, event.comm, event.args, event.at)
         selection = self._options.selection
         if selection and not event.allowed:

@@ -19,7 +19,7 @@ from typing import Protocol
 from qtap.capture.java.attach import ask
 from qtap.capture.java.inside import open_inside
 from qtap.capture.java.jar import agent_jar
-from qtap.capture.java.jvm import Jvm, RefusalError, catches_sigquit, describe, jvms
+from qtap.capture.java.jvm import Jvm, RefusalError, catches_sigquit, describe, has_ended, jvms
 
 _log = logging.getLogger("qtap")
 _AT_ONCE = 4
@@ -28,6 +28,8 @@ _FIRST_WAIT = 10.0
 """Seconds that the start of capture waits for the JVMs that run already."""
 _START_WAIT = 15.0
 """Seconds until a JVM that has mapped its library catches signals."""
+_LAST_WAIT = 1.0
+"""Seconds that the end of capture waits for agents that are being loaded."""
 _LOOK = 0.02
 _OLDEST = 11
 _ANSWER_LIMIT = 4096
@@ -54,7 +56,9 @@ class Agents:
         self._jar = agent_jar()
         self._listener = listener
         self._wanted = wanted
-        self._pipes: dict[int, int] = {}
+        self._pipes: dict[int, tuple[int, int]] = {}
+        """The pipe of each process that has an agent, and when it got it (monotonic, nanoseconds)."""
+        self._loading: set[int] = set()
         self._lock = threading.Lock()
         self._stopped = False
         self._turns = threading.Semaphore(_AT_ONCE)
@@ -71,26 +75,30 @@ class Agents:
         thread.start()
         return thread
 
-    def exited(self, pid: int) -> None:
-        """Tell that a process ended."""
+    def ended(self, pid: int, at: int) -> None:
+        """Tell that a process ended, or began to run another program, at the monotonic time `at`."""
         with self._lock:
-            pipe = self._pipes.pop(pid, -1)
-        if pipe >= 0:
-            os.close(pipe)
+            if pid in self._pipes and self._pipes[pid][1] < at:
+                os.close(self._pipes.pop(pid)[0])
 
     def stop(self) -> None:
         """Let all agents go; each JVM has its own code again a moment later."""
         with self._lock:
             self._stopped = True
-            pipes = list(self._pipes.values())
+            for pipe, _ in self._pipes.values():
+                os.close(pipe)
             self._pipes.clear()
-        for pipe in pipes:
-            os.close(pipe)
+        # One that is being loaded takes its files away again.
+        end = time.monotonic() + _LAST_WAIT
+        while self._loading and time.monotonic() < end:
+            time.sleep(_LOOK)
 
     def _attach(self, pid: int) -> None:
+        if not self._claim(pid):
+            return
         try:
             with self._turns:
-                if pid not in self._pipes and not self._stopped and self._wanted(pid):
+                if not self._stopped and self._wanted(pid):
                     self._load(pid)
         except ProcessLookupError:
             pass
@@ -98,12 +106,22 @@ class Agents:
             _log.warning("no Java TLS of process %d: the JVM %s", pid, error)
         except OSError as error:
             _log.warning("no Java TLS of process %d: its JVM cannot be asked (%s)", pid, error)
+        finally:
+            self._loading.discard(pid)
+
+    def _claim(self, pid: int) -> bool:
+        """Whether it is this thread's to load the agent into `pid`."""
+        with self._lock:
+            if pid in self._pipes or pid in self._loading:
+                return False
+            self._loading.add(pid)
+            return True
 
     def _load(self, pid: int) -> None:
         pidfd = os.pidfd_open(pid)
         try:
             jvm = describe(pid)
-            _wait_until_started(pid)
+            _wait_until_started(pid, pidfd)
             self._listener.listen_to_jvm(pid, _NEVER)
             version, pipe = self._load_into(jvm, pidfd)
         except BaseException:
@@ -113,10 +131,10 @@ class Agents:
             os.close(pidfd)
         self._listener.listen_to_jvm(pid, time.monotonic_ns())
         with self._lock:
-            if self._stopped or pid in self._pipes:
+            if self._stopped:
                 os.close(pipe)
                 return
-            self._pipes[pid] = pipe
+            self._pipes[pid] = pipe, time.monotonic_ns()
             self.count += 1
         _log.info("Java TLS of process %d is captured: %s", pid, version)
 
@@ -155,9 +173,11 @@ class Agents:
 _NEVER = (1 << 64) - 1
 
 
-def _wait_until_started(pid: int) -> None:
+def _wait_until_started(pid: int, pidfd: int) -> None:
     end = time.monotonic() + _START_WAIT
     while not catches_sigquit(pid):
+        if has_ended(pidfd):
+            raise ProcessLookupError(pid)
         if time.monotonic() > end:
             raise RefusalError("does not catch SIGQUIT, by which it is asked")
         time.sleep(_LOOK)

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 
 from qtap.capture.java.credentials import acting_as
-from qtap.capture.java.jvm import Jvm, RefusalError, catches_sigquit
+from qtap.capture.java.jvm import Jvm, RefusalError, catches_sigquit, has_ended
 
 _SOCKET_WAIT = 5.0
 """Seconds until a JVM that was asked has its socket: it comes to that between two safepoints."""
@@ -66,16 +66,18 @@ def _wake(jvm: Jvm, tmp: int, pidfd: int) -> None:
         if not catches_sigquit(jvm.pid):
             raise RefusalError("does not catch SIGQUIT, by which it is asked")
         signal.pidfd_send_signal(pidfd, signal.SIGQUIT)
-        _wait_for_socket(jvm, tmp)
+        _wait_for_socket(jvm, tmp, pidfd)
     finally:
         os.close(fd)
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=tmp)
 
 
-def _wait_for_socket(jvm: Jvm, tmp: int) -> None:
+def _wait_for_socket(jvm: Jvm, tmp: int, pidfd: int) -> None:
     end = time.monotonic() + _SOCKET_WAIT
     while not _has_socket(jvm, tmp):
+        if has_ended(pidfd):
+            raise ProcessLookupError(jvm.pid)
         if time.monotonic() > end:
             raise RefusalError("does not open its attach socket; it may hang, or attaching is switched off")
         time.sleep(_LOOK)
