@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qtap.capture.compiler import compiled, data_folder
-from qtap.capture.engine import Engine
+from qtap.capture.engine import Engine, Scope
 from qtap.capture.probes import Prober
 
 PROGRAM = str(Path(sys.executable).with_name("qtap-tui"))
@@ -58,7 +58,7 @@ def _limit(_output: int) -> Iterator[int]:
     """Set everything that this program sets, with programs that do nothing."""
     code = compiled()
     empty = code._replace(programs=dict.fromkeys(code.programs, _RETURN_0))
-    engine = Engine(empty, ring_size=1 << 16, level="full", allow_only=False)
+    engine = Engine(empty, ring_size=1 << 16, scope=Scope())
     try:
         engine.watch_sockets()
         Prober(engine).attach_known()

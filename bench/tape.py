@@ -11,7 +11,7 @@ from bench.clients import saturate
 from bench.server import Server
 from qtap.capture import records
 from qtap.capture.compiler import compiled
-from qtap.capture.engine import Engine
+from qtap.capture.engine import Engine, Scope
 from qtap.capture.probes import Prober
 from qtap.flow.table import is_for_table
 
@@ -33,7 +33,7 @@ class Tape(NamedTuple):
 
 def record(server: Server, transport: str, enough: int = ENOUGH) -> bytes:
     """Keep what the kernel reports of one second of traffic with `server`; the connections' first records are there."""
-    engine = Engine(compiled(), ring_size=_RING, level="full", allow_only=False)
+    engine = Engine(compiled(), ring_size=_RING, scope=Scope())
     ports = {server.tls_port, server.plain_port}
     kept: list[bytes] = []
 

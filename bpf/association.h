@@ -67,8 +67,10 @@ static __always_inline int read_print(struct print *print, u32 tgid, u64 base, u
 
 /* The handle's socket is found. What was told of the handle without it is mended by a record of no bytes that carries it. */
 static __always_inline void associate(const struct handle_key *key, u64 sk) {
-    struct handle_state *state = handle_state(key, sk);
-    if (!state || !is_http(state->kind))
+    struct handle_state *state = handles.lookup(key);
+    int was_http = state && is_http(state->kind);
+    state = handle_state(key, sk);
+    if (!state || !(was_http || is_http(state->kind)))
         return;
     struct stream *stream = &state->streams[state->streams[OUT].seq ? OUT : IN];
     if (!stream->seq)

@@ -300,29 +300,3 @@ static __always_inline int within_budget(u32 which, u64 limit) {
     __sync_fetch_and_add(&budget->used, 1);
     return 1;
 }
-
-static __always_inline const struct config *settings(void) {
-    u32 zero = 0;
-    return config.lookup(&zero);
-}
-
-/* Whether this process is to be captured, and the configuration if so. */
-static __always_inline const struct config *allowed(u32 tgid) {
-    const struct config *c = settings();
-    if (!c || tgid == c->own_tgid)
-        return 0;
-    if (c->allow_only) {
-        struct standing *standing = policy.lookup(&tgid);
-        if (!standing)
-            return 0;
-        if (standing->verdict == POLICY_PENDING) {
-            u64 exec = standing->exec;
-            u32 *verdict = verdicts.lookup(&exec);
-            if (verdict)
-                standing->verdict = *verdict;
-        }
-        if (standing->verdict == POLICY_DENY)
-            return 0;
-    }
-    return c;
-}

@@ -12,7 +12,7 @@
 #define GO_APPLICATION_DATA 23 /* RFC 8446 section 5.1 */
 
 static __always_inline int go_enters(const struct pt_regs *ctx) {
-    return !(ctx->flags & GO_CARRY_OR_ZERO) && allowed(bpf_get_current_pid_tgid() >> 32);
+    return !(ctx->flags & GO_CARRY_OR_ZERO) && allowed(bpf_get_current_pid_tgid() >> 32, SKIP_PLAINTEXT);
 }
 
 /*
@@ -69,7 +69,7 @@ int go_read_unlocks(struct pt_regs *ctx) {
 int go_read_returns(struct pt_regs *ctx) {
     u64 arguments[3] = {};
     s64 n = ctx->ax;
-    if (n <= 0 || !allowed(bpf_get_current_pid_tgid() >> 32) ||
+    if (n <= 0 || !allowed(bpf_get_current_pid_tgid() >> 32, SKIP_PLAINTEXT) ||
         bpf_probe_read_user(arguments, sizeof arguments, (void *)(ctx->sp + 8)))
         return 0;
     return go_read_ends(ctx, arguments, n);

@@ -10,7 +10,7 @@
 static __always_inline void tell_jvm(u64 file) {
     char name[8] = {};
     u32 tgid = bpf_get_current_pid_tgid() >> 32;
-    const struct config *c = allowed(tgid);
+    const struct config *c = allowed(tgid, SKIP_PLAINTEXT);
     if (!c || !c->java)
         return;
     bpf_probe_read_kernel(name, 7, (void *)read_u64(read_u64(file + OFF_FILE_DENTRY) + OFF_DENTRY_NAME));

@@ -47,6 +47,18 @@ static __always_inline int read_sock_head(struct sock_head *head, u64 sk) {
     return bpf_probe_read_kernel(head, sizeof *head, (void *)sk);
 }
 
+/* Whether the other end is on this host by its address: 127.0.0.0/8, ::1, or the former mapped (RFC 4291 section 2.5.5.2). */
+static __always_inline int is_loopback(const struct sock_head *head, u64 sk) {
+    u32 remote[4] = {};
+    if (HEAD_FAMILY(head) == AF_INET)
+        return (u8)HEAD_ADDRESS(head) == 127;
+    if (HEAD_FAMILY(head) != AF_INET6 || bpf_probe_read_kernel(remote, sizeof remote, (void *)(sk + OFF_SKC_V6_DADDR)))
+        return 0;
+    if (remote[0] || remote[1])
+        return 0;
+    return remote[2] ? remote[2] == 0xffff0000 && (u8)remote[3] == 127 : remote[3] == 0x01000000;
+}
+
 static __always_inline void put_address(struct record *rec, const struct sock_head *head, u64 sk) {
     u32 ports = HEAD_PORTS(head);
     rec->family = HEAD_FAMILY(head);

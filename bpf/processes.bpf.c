@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * Processes: what a short-lived one was is told here, before it is gone; allow lists follow fork.
+ * Processes: what a short-lived one was is told here, before it is gone; what was decided about one follows its children.
  */
 #define NAME_MAX 256
 #define ARGS_MAX 1024
@@ -13,13 +13,15 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     jvms.delete(&tgid);
     u64 now = bpf_ktime_get_ns();
-    u32 is_allowed = 1;
-    if (c->allow_only) {
+    u32 is_selected = 1;
+    if (c->chooses) {
         /* Asked also about one that was refused: what a refused shell starts may be wanted. */
-        struct standing *known = policy.lookup(&tgid);
-        struct standing pending = {.exec = now, .verdict = POLICY_PENDING};
-        is_allowed = known && known->verdict == POLICY_ALLOW;
-        if (!is_allowed)
+        struct standing *known = standing_of(tgid);
+        struct standing pending = {.exec = now, .is = {.policy = POLICY_PENDING}};
+        if (c->chooses & CHOOSES_SELECTED)
+            is_selected = known && known->is.is_selected;
+        pending.is.is_selected = is_selected;
+        if (!is_selected || c->chooses & CHOOSES_PROGRAMS)
             policy.update(&tgid, &pending);
     }
     struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + sizeof(struct exec_head) + NAME_MAX + ARGS_MAX, 0);
@@ -37,7 +39,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     bpf_probe_read_kernel(&ppid, sizeof ppid, (void *)(read_u64(task + OFF_TASK_REAL_PARENT) + OFF_TASK_TGID));
     head->ppid = ppid;
     head->uid = bpf_get_current_uid_gid();
-    head->is_allowed = is_allowed;
+    head->is_selected = is_selected;
     bpf_get_current_comm(head->comm, sizeof head->comm);
     u8 *data = rec->data + sizeof *head;
     s32 n = bpf_probe_read_kernel_str(data, NAME_MAX, (void *)read_u64(ctx->args[2] + OFF_BPRM_FILENAME));
@@ -79,16 +81,16 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx) {
     if (child == parent)
         return 0;
     const struct config *c = settings();
-    if (!c || !c->allow_only)
+    if (!c || !c->chooses)
         return 0;
-    struct standing *standing = policy.lookup(&parent);
+    struct standing *standing = standing_of(parent);
     if (!standing) {
         policy.delete(&child); /* of an earlier process of that number */
         return 0;
     }
     struct standing inherited = *standing;
     policy.update(&child, &inherited);
-    if (inherited.verdict == POLICY_PENDING) {
+    if (inherited.is.policy == POLICY_PENDING) {
         struct record h = {.type = REC_FORK, .ts = bpf_ktime_get_ns(), .tgid = child, .pos = parent};
         emit_bare(&h, 0);
     }

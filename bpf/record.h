@@ -84,6 +84,6 @@ struct exec_head {
     u32 uid;
     u16 name_len;
     u16 args_len;
-    u32 is_allowed; /* by what it inherited; else user space decides */
+    u32 is_selected; /* by what it inherited; else user space decides */
     char comm[16];
 };

@@ -65,8 +65,7 @@ static __always_inline struct socket_state *socket_state(u64 sk, const struct so
     u8 protocol = 0;
     bpf_probe_read_kernel(&protocol, 1, (void *)(sk + OFF_SK_PROTOCOL));
     struct socket_state fresh = {.address = address, .ports = ports};
-    if (protocol != TCP_PROTOCOL)
-        fresh.kind = KIND_OTHER;
+    fresh.kind = protocol == TCP_PROTOCOL ? first_kind(head, sk) : KIND_OTHER;
     sockets.update(&sk, &fresh);
     return sockets.lookup(&sk);
 }
@@ -120,7 +119,7 @@ static __always_inline void pass_call(struct bpf_raw_tracepoint_args *ctx, struc
     struct stream *stream = &state->streams[call->header.dir & 1];
     u64 pid_tgid = bpf_get_current_pid_tgid();
     if (state->kind == KIND_UNKNOWN) {
-        state->kind = kind_of(w->base, w->left, stream, state->from_start, 1);
+        state->kind = wanted_kind_of(w->base, w->left, stream, state->from_start);
         if (state->kind == KIND_OTHER)
             tell_other(&call->header, call->state_key, state, head);
         if (state->kind == KIND_TLS && !call->is_uring)
@@ -190,7 +189,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     if (!op)
         return 0;
     u64 pid_tgid = bpf_get_current_pid_tgid();
-    const struct config *c = allowed(pid_tgid >> 32);
+    const struct config *c = allowed(pid_tgid >> 32, 0);
     if (!c)
         return 0;
     struct calls *calls = thread_calls.lookup(&pid_tgid);
@@ -319,6 +318,7 @@ static __always_inline void on_established(u64 sk, int before) {
     struct socket_state fresh = {
         .address = HEAD_ADDRESS(&head),
         .ports = HEAD_PORTS(&head),
+        .kind = first_kind(&head, sk),
         .from_start = 1,
         .facts = before == TCP_SYN_SENT ? FLAG_CLIENT : FLAG_SERVER,
         .opened = bpf_ktime_get_ns(),
@@ -368,7 +368,8 @@ int on_tcp_state(struct bpf_raw_tracepoint_args *ctx) {
         if (!known)
             return 0;
         u64 flags = read_u64(sk + OFF_SKC_FLAGS);
-        if (known->facts & FACT_TOLD || (known->kind != KIND_UNKNOWN && known->kind != KIND_OTHER))
+        int has_spoken = is_http(known->kind) || known->kind == KIND_TLS || known->kind == KIND_MUTED;
+        if (known->facts & FACT_TOLD || has_spoken)
             on_closed(sk, known, flags);
         /* Whoever still has it may read what came before the end. */
         if (flags & 1 << SOCK_DEAD)

@@ -5,33 +5,48 @@
 #define RING ((void *)bpf_pseudo_fd(1, 1000))
 #define MAX_CHUNK 16384
 
-enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_HTTP2 = 2, KIND_TLS = 3, KIND_OTHER = 4, KIND_MUTED = 5 };
+enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_HTTP2 = 2, KIND_TLS = 3, KIND_OTHER = 4, KIND_MUTED = 5, KIND_IGNORED = 6 };
 /*
  * KIND_HTTP2: all of it passes at every level. Headers mean nothing without all those before them, and telling frames apart by
  * what 16 bytes of each call show is not exact; so user space drops the bodies.
  */
 /* KIND_MUTED: carried HTTP, and user space asked for no more of it; its end is still told. */
+/* KIND_IGNORED: the configuration asks for none of it, whatever it is: user space never hears of it. */
 /* A socket that was open before capture may be in the middle of a body: look at so many calls before calling it other. */
 #define LOOKS_BEFORE_OTHER 64
 
 struct config {
     u32 own_tgid;  /* never captured */
-    u32 allow_only; /* 1: only processes in `policy` */
+    u32 chooses;   /* CHOOSES_*; 0: every process is captured */
     u32 level;     /* enum capture_level */
     u32 java;      /* 1: agents in JVMs tell of their TLS, and new JVMs are of interest */
+    u32 ignore_loopback;
 };
 BPF_ARRAY(config, struct config, 1);
+
+#define CHOOSES_SELECTED 1 /* only processes that were selected, and what they start; who is not in `policy` was not */
+#define CHOOSES_PROGRAMS 2 /* some programs are filtered out, wholly or in part: user space is asked at each exec */
 
 #define POLICY_DENY 0
 #define POLICY_ALLOW 1
 #define POLICY_PENDING 2 /* just executed; user space decides by its path */
+#define SKIP_DATA 1      /* of what is allowed: no payload (spec qtap.md 7.8) */
+#define SKIP_TLS 4       /* no plaintext of TLS libraries */
+#define SKIP_HTTP 8      /* connections are told of, no HTTP */
+#define SKIP_CONTENT (SKIP_DATA | SKIP_HTTP)
+struct verdict {
+    u8 policy;
+    u8 is_selected; /* it, or what it descends from; also when its program is denied */
+    u8 skip;        /* SKIP_* */
+    u8 pad;
+};
 struct standing {
     u64 exec; /* the time of that exec, to which `verdicts` refers: the answer to an earlier one comes too late to be heard */
-    u32 verdict;
+    struct verdict is;
     u32 pad;
 };
 BPF_HASH(policy, u32, struct standing, 32768);
-BPF_TABLE("lru_hash", u64, u32, verdicts, 4096);
+BPF_TABLE("lru_hash", u64, struct verdict, verdicts, 4096);
 
 /* The JVMs that are believed what they tell, and since when (as `opened`) their agents have seen every connection. */
 BPF_HASH(jvms, u32, u64, 4096);

@@ -6,7 +6,7 @@
 /* A call of `layer` about `handle` begins: its bytes are at `buf`; their count is the result, or at `result` when not 0. */
 static __always_inline int enter_call(struct pt_regs *ctx, u8 layer, u64 handle, u64 buf, u64 result) {
     u64 pid_tgid = bpf_get_current_pid_tgid();
-    if (!allowed(pid_tgid >> 32))
+    if (!allowed(pid_tgid >> 32, SKIP_PLAINTEXT))
         return 0;
     struct calls *calls = thread_calls.lookup(&pid_tgid);
     if (!calls) {
@@ -36,6 +36,18 @@ static __always_inline int enter_call(struct pt_regs *ctx, u8 layer, u64 handle,
     return 0;
 }
 
+/* What is known of its socket decides about a handle, which may have used another one before. */
+static __always_inline void bind_socket(struct handle_state *state, struct socket_state *socket) {
+    socket->is_bound = 1;
+    if (socket->kind == KIND_IGNORED) {
+        state->kind = KIND_IGNORED;
+        return;
+    }
+    socket->kind = KIND_TLS;
+    if (state->kind == KIND_IGNORED)
+        state->kind = KIND_UNKNOWN;
+}
+
 static __always_inline struct handle_state *handle_state(const struct handle_key *key, u64 sk) {
     struct handle_state *state = handles.lookup(key);
     if (!state) {
@@ -57,11 +69,11 @@ static __always_inline struct handle_state *handle_state(const struct handle_key
             *state = fresh;
         }
         state->opened = socket->opened;
-        socket->kind = KIND_TLS;
-        socket->is_bound = 1;
+        bind_socket(state, socket);
         return state;
     }
-    struct socket_state fresh = {.address = HEAD_ADDRESS(&head), .ports = HEAD_PORTS(&head), .kind = KIND_TLS, .is_bound = 1};
+    struct socket_state fresh = {.address = HEAD_ADDRESS(&head), .ports = HEAD_PORTS(&head), .kind = first_kind(&head, sk)};
+    bind_socket(state, &fresh);
     sockets.update(&sk, &fresh);
     return state;
 }
@@ -219,7 +231,7 @@ static __always_inline void leave_socket(struct handle_state *state) {
 /* A handle begins on memory or a custom BIO, or its BIOs are exchanged. */
 static __always_inline int begin_detached(u64 handle) {
     struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32};
-    if (!allowed(key.tgid))
+    if (!allowed(key.tgid, SKIP_PLAINTEXT))
         return 0;
     struct handle_state fresh = {.from_start = 1};
     struct handle_state *state = handles.lookup(&key);
@@ -233,7 +245,7 @@ static __always_inline int begin_detached(u64 handle) {
 /* A handle begins on the descriptor `fd`: its socket is known before the first byte. */
 static __always_inline int begin_handle(u64 handle, u32 fd) {
     struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32};
-    if (!allowed(key.tgid))
+    if (!allowed(key.tgid, SKIP_PLAINTEXT))
         return 0;
     struct handle_state fresh = {.from_start = 1};
     handles.update(&key, &fresh);

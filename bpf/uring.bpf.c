@@ -76,7 +76,7 @@ int on_uring(struct bpf_raw_tracepoint_args *ctx) {
     u32 op = uring_operation(opcode), shape = op >> 1;
     if (!op || result < 0)
         return 0;
-    const struct config *c = allowed(pid_tgid >> 32);
+    const struct config *c = allowed(pid_tgid >> 32, 0);
     u64 sk = c ? socket_of_request(req) : 0;
     struct sock_head head;
     if (!c || !sk || read_sock_head(&head, sk))
@@ -104,7 +104,7 @@ int on_uring(struct bpf_raw_tracepoint_args *ctx) {
     }
     if (shape == SHAPE_BUFFER && awaits_hello(state)) {
         if (state->kind == KIND_UNKNOWN)
-            state->kind = kind_of(call.walk.base, result, &state->streams[op & 1], state->from_start, 1);
+            state->kind = wanted_kind_of(call.walk.base, result, &state->streams[op & 1], state->from_start);
         if (state->kind == KIND_TLS)
             take_hello(sk, state, &head, op & 1, call.walk.base, result);
     }

@@ -179,13 +179,13 @@ class Session:
         options = self._options
         selection = Selection(options.pids, options.exes, options.containers)
         live = LiveOptions(
-            options.level,
-            options.ring_size,
-            options.body_limit,
-            options.memory,
-            selection,
-            options.tls_probes,
-            options.java,
+            level=options.level,
+            ring_size=options.ring_size,
+            body_limit=options.body_limit,
+            memory=options.memory,
+            selection=selection,
+            tls_probes=options.tls_probes,
+            java=options.java,
         )
         return LiveSource(live, self._ready, self._failed, self._unmatched_yet)
 

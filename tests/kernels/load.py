@@ -15,7 +15,7 @@ from pathlib import Path
 
 from qtap.capture import bpf
 from qtap.capture.compiler import PROGRAMS, compiled
-from qtap.capture.engine import Engine
+from qtap.capture.engine import Engine, Scope
 
 _LIMIT = 1_000_000
 """BPF_COMPLEXITY_LIMIT_INSNS of the kernel."""
@@ -48,7 +48,7 @@ def main() -> None:
     bpf.load_program = load
     with tempfile.TemporaryDirectory() as cache:
         code = compiled(Path(cache))
-    engine = Engine(code, ring_size=1 << 20, level="headers", allow_only=False)
+    engine = Engine(code, ring_size=1 << 20, scope=Scope("headers"))
     for name in PROGRAMS.keys() - asked:  # loaded when a library asks for them
         with contextlib.suppress(OSError):
             engine.probe("/nonexistent", name, [0], at_return=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from qtap.capture import records
 from qtap.capture.compiler import compiled
-from qtap.capture.engine import Engine
+from qtap.capture.engine import Engine, Scope
 from qtap.capture.probes import Prober
 from qtap.flow.table import is_for_table
 
@@ -48,7 +48,7 @@ def on_tape(file: Path, port: int) -> list[bytes]:
 
 
 def _record(file: Path) -> None:
-    engine = Engine(compiled(), ring_size=256 << 20, level="full", allow_only=False)
+    engine = Engine(compiled(), ring_size=256 << 20, scope=Scope())
     with file.open("wb") as tape:
 
         def take(pages: mmap.mmap, at: int) -> None:

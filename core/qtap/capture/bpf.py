@@ -21,6 +21,7 @@ MAP_TYPE_RINGBUF = 27
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT = 2, 17
 TRACE_UPROBE_MULTI = 48
 UPROBE_MULTI_RETURN = 1
+_NOEXIST = 1
 _PERF_EVENT_IOC_SET_BPF = 0x40042408
 _PERF_FLAG_FD_CLOEXEC = 8
 _ATTR_SIZE = 144
@@ -48,10 +49,11 @@ def create_map(kind: int, key: int, value: int, entries: int, *, flags: int = 0,
     return _bpf(MAP_CREATE, struct.pack("<IIIIIII16s", kind, key, value, entries, flags, 0, 0, name.encode()[:15]))
 
 
-def update(fd: int, key: bytes, value: bytes) -> None:
-    """Set one entry."""
+def update(fd: int, key: bytes, value: bytes, *, only_new: bool = False) -> None:
+    """Set one entry; with `only_new` raise FileExistsError where there is one."""
     key_buffer, value_buffer = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
-    _bpf(MAP_UPDATE, struct.pack("<IIQQQ", fd, 0, _address(key_buffer), _address(value_buffer), 0))
+    flags = _NOEXIST if only_new else 0
+    _bpf(MAP_UPDATE, struct.pack("<IIQQQ", fd, 0, _address(key_buffer), _address(value_buffer), flags))
 
 
 def lookup(fd: int, key: bytes, size: int) -> bytes | None:

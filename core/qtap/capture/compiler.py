@@ -27,7 +27,8 @@ from qtap.capture.kept import keep, read_kept
 RING = 1000
 """What stands for the ring among the maps' numbers, in bpf/state.h."""
 _HEADERS = (
-    "record.h", "state.h", "lookup.h", "emit.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h", "go.h",
+    "record.h", "state.h", "lookup.h", "emit.h", "policy.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h",
+    "go.h",
 )  # fmt: skip
 _UNITS = (
     ("sockets.bpf.c", "ciphertext.bpf.c", "files.bpf.c", "uring.bpf.c", "jsse.bpf.c", "processes.bpf.c"),

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from qtap.capture import bpf, records
 from qtap.capture.bytecode import renumber_maps
@@ -40,21 +41,48 @@ _SOCKET_STATE, _HANDLE_STATE = (64, 12, 16), (64, 16, 8)
 """Size of struct socket_state and struct handle_state in bpf/state.h, and the offsets of `kind` and `opened`."""
 _REFUSED, _ALLOWED = 0, 1
 """POLICY_DENY and POLICY_ALLOW of bpf/state.h."""
-_STANDING = struct.Struct("<QI4x")
-"""struct standing of bpf/state.h."""
+_CHOOSES_SELECTED, _CHOOSES_PROGRAMS = 1, 2
+"""CHOOSES_* of bpf/state.h."""
+_VERDICT, _STANDING = struct.Struct("<3Bx"), struct.Struct("<Q3B5x")
+"""struct verdict and struct standing of bpf/state.h."""
 _MULTI_FOR_ALL_THREADS = (6, 11)
 """The Linux version from which a uprobe_multi link for one process means all of its threads."""
 _UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
 
 
+class Verdict(NamedTuple):
+    """What was decided about one process."""
+
+    allowed: bool = True
+    """It is captured."""
+    selected: bool = True
+    """It, or what it descends from, is one of those that were selected, whatever becomes of its program."""
+    skip: int = 0
+    """What is left out of a captured one; SKIP_* of bpf/state.h."""
+
+    def __bytes__(self) -> bytes:
+        return _VERDICT.pack(_ALLOWED if self.allowed else _REFUSED, self.selected, self.skip)
+
+
+class Scope(NamedTuple):
+    """What is captured at all, of the whole host."""
+
+    level: str = "full"
+    selected: bool = False
+    """Only processes that are selected, and what they start."""
+    filtered: bool = False
+    """Programs are decided about, each when it is executed."""
+    ignore_loopback: bool = False
+
+
 class Engine:
     """Loaded programs and their maps; `ring` carries what they see."""
 
-    def __init__(self, code: Bytecode, *, ring_size: int, level: str, allow_only: bool, java: bool = False) -> None:
+    def __init__(self, code: Bytecode, *, ring_size: int, scope: Scope, java: bool = False) -> None:
         if Host().version < (5, 11):  # maps count as locked memory there
             raise_memlock()
         self.ring = Ring(ring_size)
-        self.level = level
+        self.level = scope.level
         self._maps = {shape.name: bpf.create_map(*shape[1:5], flags=shape.flags, name=shape.name) for shape in code.maps}
         self._links: list[int] = []
         self._links_of: dict[int, list[int]] = {}
@@ -63,8 +91,10 @@ class Engine:
         self._code = code
         self._programs = self._load(code)
         self._cpus = _possible_cpus()
-        settings = struct.pack("<IIII", os.getpid(), int(allow_only), records.LEVELS[level], int(java))
-        bpf.update(self._maps["config"], bytes(4), settings)
+        self._scope = scope
+        chooses = scope.selected * _CHOOSES_SELECTED | scope.filtered * _CHOOSES_PROGRAMS
+        level = records.LEVELS[scope.level]
+        bpf.update(self._maps["config"], bytes(4), struct.pack("<5I", os.getpid(), chooses, level, java, scope.ignore_loopback))
         self.multi = _has_uprobe_multi(self._programs["ssl_free"])
         """Whether probes are set as one link for many offsets (Linux 6.6), which detaches at once."""
 
@@ -127,14 +157,19 @@ class Engine:
         fd = self._programs[program] = self._load_one(program, self._code.programs[program])
         return fd
 
-    def allow(self, pid: int) -> None:
-        """Capture this process, which runs, and its future children; only with `allow_only`."""
-        bpf.update(self._maps["policy"], struct.pack("<I", pid), _STANDING.pack(0, _ALLOWED))
+    def decide_running(self, pid: int, verdict: Verdict, *, again: bool = False) -> None:
+        """Say what to capture of a process that runs, and of its future children.
+
+        What the kernel knows already stays, unless `again`: the process was forked, or executed another program, meanwhile.
+        """
+        key, standing = struct.pack("<I", pid), bytes(8) + bytes(verdict) + bytes(4)
+        with contextlib.suppress(FileExistsError):
+            bpf.update(self._maps["policy"], key, standing, only_new=not again)
 
     def is_allowed(self, pid: int) -> bool:
-        """Whether this process is captured, or may yet turn out to be; only with `allow_only`."""
+        """Whether this process is captured, or may yet turn out to be."""
         standing = bpf.lookup(self._maps["policy"], struct.pack("<I", pid), _STANDING.size)
-        return standing is not None and _STANDING.unpack(standing)[1] != _REFUSED
+        return not self._scope.selected if standing is None else _STANDING.unpack(standing)[1] != _REFUSED
 
     def listen_to_jvm(self, pid: int, since: int) -> None:
         """Believe `pid` what it tells of its TLS; it misses nothing of connections that began after `since` (monotonic, ns)."""
@@ -144,10 +179,9 @@ class Engine:
         """Believe it no longer."""
         bpf.delete(self._maps["jvms"], struct.pack("<I", pid))
 
-    def decide(self, executed_at: int, *, allowed: bool) -> None:
-        """Say whether to capture the process of the exec at `executed_at` (CLOCK_MONOTONIC), and what it forked since."""
-        verdict = struct.pack("<I", _ALLOWED if allowed else _REFUSED)
-        bpf.update(self._maps["verdicts"], struct.pack("<Q", executed_at), verdict)
+    def decide(self, executed_at: int, verdict: Verdict) -> None:
+        """Say what to capture of the process of the exec at `executed_at` (CLOCK_MONOTONIC), and of what it forked since."""
+        bpf.update(self._maps["verdicts"], struct.pack("<Q", executed_at), bytes(verdict))
 
     def mute(self, sk: int, pid: int, handle: int, opened: int) -> None:
         """Copy nothing more of a socket, or of a TLS handle (not 0), of the connection that began at `opened` (as recorded)."""

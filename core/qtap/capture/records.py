@@ -30,13 +30,13 @@ _NAME_MAX = 256
 class Exec:
     """What the kernel told of a process that executed a program."""
 
-    __slots__ = ("allowed", "args", "at", "comm", "exe", "pid", "ppid", "uid")
+    __slots__ = ("args", "at", "comm", "exe", "pid", "ppid", "selected", "uid")
 
     def __init__(self, pid: int, at: int, data: bytes) -> None:
         self.pid = pid
         self.at = at
-        self.ppid, self.uid, name_length, args_length, allowed, comm = _EXEC_HEAD.unpack_from(data)
-        self.allowed = bool(allowed)
+        self.ppid, self.uid, name_length, args_length, selected, comm = _EXEC_HEAD.unpack_from(data)
+        self.selected = bool(selected)
         name = data[_EXEC_HEAD.size : _EXEC_HEAD.size + name_length]
         start = _EXEC_HEAD.size + _NAME_MAX
         args = data[start : start + args_length]

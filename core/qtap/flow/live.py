@@ -20,6 +20,8 @@ from qtap.capture.priority import Budget, yield_to_traffic
 from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
 from qtap.capture.tls import NAMES
+from qtap.config.filters import Filters
+from qtap.flow.policy import Policy
 from qtap.flow.selection import Selection
 from qtap.flow.table import ConnectionTable, is_for_table
 from qtap.model import Loss, Process, Sink
@@ -42,10 +44,12 @@ class LiveOptions(msgspec.Struct, frozen=True):
     memory: int = 256 << 20
     """Bytes; bodies that are still arriving may take half of it."""
     selection: Selection = Selection()
+    filters: Filters = Filters()
     tls_probes: tuple[str, ...] | None = None
     """Names of the TLS libraries to set probes in; None for all."""
     java: bool = False
     """Load an agent into each JVM."""
+    ignore_loopback: bool = False
 
 
 class LiveSource:
@@ -69,8 +73,7 @@ class LiveSource:
         self._on_unmatched = on_unmatched
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
-        self._wanted: set[int] = set()
-        self._denied: set[int] = set()
+        self._policy = Policy(options.selection, options.filters)
         self._agents: Agents | None = None
 
     def start(self, sink: Sink) -> None:
@@ -119,26 +122,26 @@ class LiveSource:
         self._engine = Engine(
             compiled(),
             ring_size=options.ring_size,
-            level=options.level,
-            allow_only=bool(options.selection),
+            scope=self._policy.scope(options.level, ignore_loopback=options.ignore_loopback),
             java=options.java,
         )
         self._table.mute = self._engine.mute
         self._prober = Prober(self._engine, options.tls_probes or NAMES)
         self._table.delivery.seek = self._prober.seek
         if options.java:
-            self._agents = Agents(self._engine, self._is_wanted)
+            self._agents = Agents(self._engine, self._takes_agent)
         if options.selection.containers:
             self.processes.containers.load()
-        if options.selection:
-            self._table.watched = lambda pid: pid not in self._denied
+        if self._policy:
+            self._table.watched, self._table.reads = self._policy.wants, self._policy.reads
 
     def _attach(self) -> None:
         self._counted = dict.fromkeys([*records.COUNTERS, "evicted"], 0)
         self._counted_at = time.time_ns()
         self._next_count = time.monotonic() + 1
         self._engine.watch_processes()
-        self._allow_running()
+        if unmatched := self._policy.decide_running(self._engine, self.processes):
+            self._on_unmatched(unmatched)
         self._engine.watch_sockets()
         libraries = self._prober.attach_known()
         self._prober.start()
@@ -167,10 +170,9 @@ class LiveSource:
             start = at + records.SIZE
             self._executed(records.Exec(pid, ts, pages[start : start + fields[9]]))
         elif kind == records.FORK:
-            self._remember(pid, allowed=fields[3] not in self._denied)
+            self._policy.forked(fields[3], pid)
         elif kind == records.EXIT:
-            self._wanted.discard(pid)
-            self._denied.discard(pid)
+            self._policy.exited(pid)
             self._table.exited(pid, ts)
             self.processes.exit(pid, ts)
             self._prober.exited(pid)
@@ -186,39 +188,14 @@ class LiveSource:
         if self._agents:
             self._agents.ended(event.pid, event.at - self._table.offset)
         process = self.processes.exec(event.pid, event.ppid, event.uid, event.exe, event.comm, event.args, event.at)
-        selection = self._options.selection
-        if selection and not event.allowed:
-            allowed = event.pid in self._wanted or selection.matches(process)
-            self._remember(event.pid, allowed=allowed)
-            self._engine.decide(event.at - self._table.offset, allowed=allowed)
-            if not allowed:
-                return
-        self._table.started(process)
+        if self._policy.executed(self._engine, event, process, event.at - self._table.offset).allowed:
+            self._table.started(process)
 
-    def _allow_running(self) -> None:
-        """Allow the selected among the processes that ran before; again, until none was forked meanwhile."""
-        allowed: set[int] = set()
-        selection = self._options.selection
-        while selection and (new := {*selection.running(self.processes)} - allowed):
-            allowed |= new
-            for pid in new:
-                self._engine.allow(pid)
-        if unmatched := selection.unmatched([self.processes.get(pid) for pid in allowed]):
-            self._on_unmatched(unmatched)
-
-    def _is_wanted(self, pid: int) -> bool:
-        return not self._options.selection or (pid not in self._denied and self._engine.is_allowed(pid))
-
-    def _remember(self, pid: int, *, allowed: bool) -> None:
-        """Keep what was decided for the records that the kernel sends, and sent, before it hears of it."""
-        (self._wanted if allowed else self._denied).add(pid)
-        (self._denied if allowed else self._wanted).discard(pid)
+    def _takes_agent(self, pid: int) -> bool:
+        return self._policy.reads(pid, tls=True) and self._engine.is_allowed(pid)
 
     def _container_named(self, process: Process) -> None:
-        """A container's name arrived after its process: what was refused by its id may be wanted by its name."""
-        if process.pid in self._denied and self._options.selection.matches(process):
-            self._remember(process.pid, allowed=True)
-            self._engine.allow(process.pid)
+        self._policy.container_named(self._engine, process)
 
     def _count_losses(self) -> None:
         counted, now = {**self._engine.counters(), "evicted": self._table.evicted}, time.time_ns()

@@ -41,11 +41,11 @@ class Selection(msgspec.Struct, frozen=True):
         return [option for option, alone in each.items() if not any(map(alone.matches, processes))]
 
     def running(self, processes: ProcessTable) -> Iterator[int]:
-        """Give every process that runs now and is named, or descends from one that is."""
+        """Give every process that runs now and is named, or descends from one that is; every one when none is named."""
         found = {int(entry.name): processes.get(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
         selected: dict[int, bool] = {}
         for pid in found:
-            if self._selects(pid, found, selected):
+            if not self or self._selects(pid, found, selected):
                 yield pid
 
     def _selects(self, pid: int, found: dict[int, Process], known: dict[int, bool]) -> bool:

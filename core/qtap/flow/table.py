@@ -56,7 +56,9 @@ class ConnectionTable:
     def __init__(self, sink: Sink, process_of: Callable[[int], Process], *, body_limit: int, live_limit: int = 1 << 30) -> None:
         self.sink = sink
         self.watched: Callable[[int], bool] = lambda _: True
-        """Whether a process is wanted; asked when a connection begins."""
+        """Whether anything is told of a process; asked when a connection begins."""
+        self.reads: Callable[..., bool] = lambda _pid, *, tls: True  # noqa: ARG005
+        """Whether what a process says is read, within TLS or not; likewise."""
         self.mute: Callable[[int, int, int, int], None] = lambda _sk, _pid, _handle, _opened: None
         """Asks for no more records of a socket, or of a process's TLS handle (not 0), that turned into something else."""
         self._process_of = process_of
@@ -106,7 +108,8 @@ class ConnectionTable:
         ):
             if conversation is not None:
                 self._displace(key, conversation, now)
-            if not self.watched(tgid):
+            if not self.reads(tgid, tls=layer != 0):
+                self.mute(sk, tgid, handle, opened)
                 return
             ends = (family, local, local_port, remote, remote_port)
             conversation = self._begin(key, sk, tgid, layer=layer, born=opened, ends=ends)
