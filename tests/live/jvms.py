@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
@@ -35,6 +36,7 @@ def _version(java: str) -> str:
 @cache
 def _classes() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="qtap-java-"))
+    atexit.register(shutil.rmtree, folder)
     folder.chmod(0o755)
     subprocess.run(["javac", "--release", "11", "-d", folder, *_SOURCES.glob("*.java")], check=True)
     return folder
