@@ -54,8 +54,11 @@ class Options(msgspec.Struct, frozen=True):
     exes: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     tls_probes: tuple[str, ...] | None = None
-    java: bool = False
     """Names of the TLS libraries to set probes in; None for all."""
+    java: bool = False
+    docker_socket: str = ""
+    containerd_socket: str = ""
+    cri_socket: str = ""
     body_limit: int = 2 << 20
     memory: int = 256 << 20
     ring_size: int = 16 << 20
@@ -168,6 +171,7 @@ class Session:
             self._message = "sample traffic, not this host's" if self._options.demo else f"replaying {self._reader.name}"
             return ReplaySource(self._reader, pace=self._options.demo, on_end=self._replay_ended)
         from qtap.capture.checks import can_capture
+        from qtap.capture.containers import Sockets
         from qtap.flow.live import LiveOptions, LiveSource
         from qtap.flow.selection import Selection
 
@@ -186,6 +190,7 @@ class Session:
             selection=selection,
             tls_probes=options.tls_probes,
             java=options.java,
+            sockets=Sockets.chosen(options.docker_socket, options.containerd_socket, options.cri_socket),
         )
         return LiveSource(live, self._ready, self._failed, self._unmatched_yet)
 

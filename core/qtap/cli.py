@@ -101,6 +101,12 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option(
     "--java", is_flag=True, help="Capture Java's TLS too, by an agent in each JVM while capture runs (JDK 21+ warns of it)."
 )
+@click.option("--docker-socket-endpoint", metavar="PATH", envvar=["DOCKER_SOCKET", "DOCKER_HOST"], default="",
+              help="Where Docker or Podman listens, instead of the usual places.")  # fmt: skip
+@click.option("--containerd-socket-endpoint", metavar="PATH", envvar="CONTAINERD_SOCKET", default="",
+              help="Where containerd listens, likewise.")  # fmt: skip
+@click.option("--cri-runtime-socket-endpoint", metavar="PATH", envvar="CRI_RUNTIME_SOCKET", default="",
+              help="Where the container runtime of Kubernetes listens, likewise.")  # fmt: skip
 @click.option("--http-buffer-size", type=Size(0, 2 << 30), default="2MB", show_default=True, help="Bytes kept of one body.")
 @click.option("--memory", type=Size(1 << 20, 1 << 40), default="256MB", show_default=True, help="Bytes kept of all requests.")
 @click.option("--ring-size", type=Size(1 << 16, 1 << 30), default="16MB", show_default=True, help="Bytes of the kernel's ring.")
@@ -132,6 +138,8 @@ def _run(ctx: click.Context, given: dict[str, Any]) -> int:
         replay=given["replay"], demo=given["demo"], record=given["record"], force=given["force"], level=given["level"],
         pids=frozenset(given["pids"]), exes=given["exes"], containers=given["containers"],
         tls_probes=given["tls_probes"], java=given["java"],
+        docker_socket=given["docker_socket_endpoint"], containerd_socket=given["containerd_socket_endpoint"],
+        cri_socket=given["cri_runtime_socket_endpoint"],
         body_limit=given["http_buffer_size"], memory=given["memory"], ring_size=given["ring_size"], theme=given["theme"],
     )  # fmt: skip
     runner: Callable[[Options], int] = run_headless if given["no_ui"] else run_screen

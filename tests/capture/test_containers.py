@@ -1,10 +1,12 @@
-"""Container ids from control groups as engines write them, and names from an engine that a test plays."""
+"""Containers of processes: the id at once, and names from engines that a test plays."""
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
@@ -14,9 +16,10 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
-from qtap.capture.containers import Containers, container_id
+from qtap.capture import containers as module
+from qtap.capture.containers import Containers, Sockets
 from qtap.capture.engines import EngineError, list_containers
-from qtap.model import Container
+from qtap.model import Container, Pod
 
 A = "0a" * 31 + "f1"
 B = "b2" * 32
@@ -24,32 +27,6 @@ KNOWN: list[dict[str, object]] = [
     {"Id": A, "Names": ["/web"], "Image": "nginx:1.27", "Labels": {"team": "[bold]x"}, "State": "running"},
     {"Id": B, "Names": [], "Image": "sha256:77", "Labels": None},
 ]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("0::/", ""),
-        ("0::/user.slice/user-1000.slice/session-2.scope", ""),
-        (f"0::/system.slice/docker-{A}.scope", A),
-        (f"12:pids:/docker/{A}\n0::/docker/{A}", A),
-        (f"9:name=systemd:/\n4:memory:/docker/{A}\n0::/", A),
-        (f"0::/machine.slice/libpod-{A}.scope/container", A),
-        (f"0::/machine.slice/libpod-conmon-{A}.scope", ""),
-        (f"3:cpu:/libpod_parent/libpod-{A}", A),
-        (f"0::/kubepods.slice/kubepods-pod9f1c.slice/cri-containerd-{A}.scope", A),
-        (f"11:cpuset:/kubepods/burstable/pod2b7e/{A}", A),
-        (f"0::/docker/{B}/kubepods/pod2b7e/{A}", A),
-        (f"0::/system.slice/crio-conmon-{A}.scope", ""),
-        (f"0::/build/{A}0", ""),
-        (f"0::/build/{A[:-1]}", ""),
-        (f"0::/build/{A.upper()}", ""),
-        ("4:memory:/process_api/13253b620c33c1b67589ec0edca666f9", ""),
-        ("", ""),
-    ],
-)
-def test_the_id_is_the_innermost_of_a_line(text: str, found: str) -> None:
-    assert container_id(text.encode()) == found
 
 
 class Engine(socketserver.ThreadingUnixStreamServer):
@@ -61,6 +38,7 @@ class Engine(socketserver.ThreadingUnixStreamServer):
         self.path = str(path)
         self.asked: Queue[str] = Queue()
         self.answer: bytes | None = None
+        self.drip = False
         super().__init__(self.path, Answer)
 
     def __enter__(self) -> Self:
@@ -81,9 +59,14 @@ class Answer(http.server.BaseHTTPRequestHandler):
         if body is None:
             body = msgspec.json.encode([entry for entry in KNOWN if "id" not in self.path or str(entry["Id"]) in self.path])
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(1 << 20 if self.server.drip else len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(OSError):  # the caller had enough
+            while self.server.drip:
+                self.wfile.write(b" ")
+                time.sleep(0.01)
+        if not self.server.drip:
+            self.wfile.write(body)
 
     def address_string(self) -> str:
         return "unix"
@@ -106,10 +89,18 @@ def procfs(tmp_path: Path) -> Path:
     return tmp_path / "proc"
 
 
+def soon() -> float:
+    return time.monotonic() + 5
+
+
+def only(*paths: str) -> Sockets:
+    return Sockets(docker=paths, containerd=(), cri=(), users="/nowhere")
+
+
 def test_an_engine_is_asked_for_all_or_for_one(engine: Engine) -> None:
-    assert sorted(list_containers(engine.path)) == sorted([A, B])
+    assert sorted(list_containers(engine.path, "", soon())) == sorted([A, B])
     assert engine.asked.get() == "/containers/json"
-    assert list_containers(engine.path, A) == {
+    assert list_containers(engine.path, A, soon()) == {
         A: Container(id=A[:12], name="web", image="nginx:1.27", labels={"team": "[bold]x"})
     }
     assert engine.asked.get() == f'/containers/json?all=true&filters={{"id": ["{A}"]}}'
@@ -119,17 +110,17 @@ def test_an_engine_is_asked_for_all_or_for_one(engine: Engine) -> None:
 def test_an_answer_that_is_none_is_an_error(engine: Engine, answer: bytes) -> None:
     engine.answer = answer
     with pytest.raises(EngineError, match="does not answer as a container engine"):
-        list_containers(engine.path)
+        list_containers(engine.path, "", soon())
 
 
 def test_a_socket_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EngineError):
-        list_containers(str(tmp_path / "nothing.sock"))
+        list_containers(str(tmp_path / "nothing.sock"), "", soon())
 
 
 def test_the_id_is_known_at_once_and_the_name_comes_later(engine: Engine, procfs: Path) -> None:
     named: Queue[Container] = Queue()
-    containers = Containers(named.put, procfs=str(procfs), sockets=[engine.path])
+    containers = Containers(named.put, procfs=str(procfs), sockets=only(engine.path))
     first = containers.of(10)
     assert first == Container(id=A[:12])
     whole = named.get(timeout=10)
@@ -140,7 +131,7 @@ def test_the_id_is_known_at_once_and_the_name_comes_later(engine: Engine, procfs
 
 
 def test_loading_learns_every_running_container_before_it_is_needed(engine: Engine, procfs: Path) -> None:
-    containers = Containers(procfs=str(procfs), sockets=["/nothing.sock", engine.path])
+    containers = Containers(procfs=str(procfs), sockets=only("/nothing.sock", engine.path))
     containers.load()
     found = containers.of(10)
     assert found is not None
@@ -150,7 +141,7 @@ def test_loading_learns_every_running_container_before_it_is_needed(engine: Engi
 
 def test_what_no_engine_knows_keeps_its_id_and_is_not_asked_for_at_every_look(engine: Engine, procfs: Path) -> None:
     named: Queue[Container] = Queue()
-    containers = Containers(named.put, procfs=str(procfs), sockets=[engine.path])
+    containers = Containers(named.put, procfs=str(procfs), sockets=only(engine.path))
     for _ in range(50):
         assert containers.of(14) == Container(id="c3" * 6)
     containers.of(10)
@@ -159,7 +150,77 @@ def test_what_no_engine_knows_keeps_its_id_and_is_not_asked_for_at_every_look(en
 
 
 def test_outside_containers_and_for_processes_that_are_gone_there_is_none(procfs: Path) -> None:
-    containers = Containers(procfs=str(procfs), sockets=[])
+    containers = Containers(procfs=str(procfs), sockets=only())
     assert containers.of(13) is None
     assert containers.of(99) is None
     assert containers.of(10) == Container(id=A[:12])
+
+
+def test_an_engine_that_speaks_for_ever_is_left_at_the_deadline(engine: Engine) -> None:
+    engine.drip = True
+    began = time.monotonic()
+    with pytest.raises(EngineError):
+        list_containers(engine.path, "", began + 0.3)
+    assert time.monotonic() - began < 3
+
+
+def test_an_engine_that_does_not_answer_is_left_alone_for_a_while(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSES", (600.0,))
+    engine.answer = b"no"
+    containers = Containers(sockets=only(engine.path))
+    containers.load()
+    containers.load()
+    assert engine.asked.qsize() == 1
+
+
+def test_a_container_that_its_engine_learns_of_later_is_asked_for_again(
+    engine: Engine, procfs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSES", (0.01, 0.01, 600.0))
+    named: Queue[Container] = Queue()
+    containers = Containers(named.put, procfs=str(procfs), sockets=only(engine.path))
+    engine.answer = b"[]"
+    assert containers.of(10) == Container(id=A[:12])
+    engine.asked.get(timeout=10)
+    engine.asked.get(timeout=10)
+    engine.answer = None
+    assert named.get(timeout=10).name == "web"
+
+
+def test_engines_of_a_user_are_asked_for_what_that_user_runs_only(tmp_path: Path, procfs: Path) -> None:
+    (tmp_path / "run" / "1000").mkdir(parents=True)
+    slice_of_user = "/user.slice/user-1000.slice/user@1000.service"
+    (procfs / "10" / "cgroup").write_text(f"0::{slice_of_user}/docker-{A}.scope\n")
+    named: Queue[Container] = Queue()
+    with Engine(tmp_path / "run" / "1000" / "docker.sock") as engine:
+        sockets = Sockets(docker=(), containerd=(), cri=(), users=str(tmp_path / "run"))
+        containers = Containers(named.put, procfs=str(procfs), sockets=sockets)
+        assert containers.of(12) == Container(id=B[:12])
+        assert containers.of(10) == Container(id=A[:12])
+        assert named.get(timeout=10).name == "web"
+        assert [engine.asked.get()] == [f'/containers/json?all=true&filters={{"id": ["{A}"]}}']
+        assert engine.asked.empty()
+
+
+def test_where_no_engine_listens_the_monitor_and_files_give_the_name(tmp_path: Path, procfs: Path) -> None:
+    storage = tmp_path / "overlay-containers"
+    storage.mkdir()
+    metadata = '{"image-name":"shop/front:1","name":"web"}'
+    (storage / "containers.json").write_bytes(msgspec.json.encode([{"id": A, "names": ["web"], "metadata": metadata}]))
+    named: Queue[Container] = Queue()
+    containers = Containers(named.put, procfs=str(procfs), sockets=only(), storages=(str(storage),))
+    assert containers.of(10) == Container(id=A[:12])
+    assert named.get(timeout=10) == Container(A[:12], "web", "shop/front:1")
+
+
+def test_the_pod_is_known_by_its_uid_before_anybody_names_it(procfs: Path) -> None:
+    uid = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"
+    (procfs / "10" / "cgroup").write_text(f"0::/kubepods/burstable/pod{uid}/{A}\n")
+    assert Containers(procfs=str(procfs), sockets=only()).of(10) == Container(A[:12], pod=Pod(uid=uid))
+
+
+def test_a_user_may_say_where_engines_listen() -> None:
+    assert Sockets.chosen() == Sockets()
+    chosen = Sockets.chosen("unix:///a.sock", "/b.sock")
+    assert (chosen.docker, chosen.containerd, chosen.cri) == (("/a.sock",), ("/b.sock",), ("/b.sock", *Sockets().cri))
+    assert Sockets.chosen(cri="/c.sock").cri == ("/c.sock",)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from qtap.capture import processes
-from qtap.capture.containers import Containers
+from qtap.capture.containers import Containers, Sockets
 from qtap.capture.processes import ProcessTable
 from qtap.capture.users import Users
 from qtap.model import Container, Process
@@ -86,7 +86,9 @@ class Proc:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.table = ProcessTable(procfs=str(root), containers=Containers(procfs=str(root), sockets=[]))
+        self.table = ProcessTable(
+            procfs=str(root), containers=Containers(procfs=str(root), sockets=Sockets(docker=(), containerd=(), cri=()))
+        )
 
     def run(self, pid: int, comm: str, *, started: float, uid: int = 0, cgroup: str = "/") -> None:
         """Let a process run that started so many seconds after the boot."""
@@ -170,7 +172,7 @@ def test_users_of_containers_are_numbers_but_for_root(proc: Proc) -> None:
 
 def test_a_name_that_comes_later_reaches_every_process_of_the_container(proc: Proc) -> None:
     told: list[Process] = []
-    containers = Containers(procfs=str(proc.root), sockets=[])
+    containers = Containers(procfs=str(proc.root), sockets=Sockets(docker=(), containerd=(), cri=()))
     table = ProcessTable(told.append, procfs=str(proc.root), containers=containers)
     for pid, container in {90: "ab", 91: "ab", 92: "cd"}.items():
         proc.run(pid, "web", started=1, cgroup=f"/docker/{container * 32}")

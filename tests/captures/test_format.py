@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtap.captures.format import Header, Record, decode_record, encode_record
-from qtap.model import Transaction, WebSocket, WebSocketMessage
+from qtap.model import Container, Pod, Transaction, WebSocket, WebSocketMessage
 from tests.exports.samples import connection, records, transaction, transactions
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "capture.schema.json").read_text())
@@ -63,6 +63,7 @@ def test_the_schema_names_every_field() -> None:
     for value, kind in [
         (whole, "transaction"), (whole.request, "message"), (connection(), "connection"), (Header.here(), "capture"),
         (connection().process, "process"), (WebSocket(), "websocket"), (WebSocketMessage(1, "text"), "websocket_message"),
+        (Container(), "container"), (Pod(), "pod"),
     ]:  # fmt: skip
         assert {field.name for field in msgspec.structs.fields(value)} == set(definitions[kind]["properties"])
 

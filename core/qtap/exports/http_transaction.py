@@ -12,14 +12,12 @@ import msgspec
 from qtap import model
 from qtap.exports.encode import encode, rfc3339
 from qtap.exports.headers import field_map, header_map
-from qtap.model import Message, Process, Transaction
+from qtap.model import Message, Process, Transaction, pod_of
 from qtap.wire.grpc import call_of
 
 Level = Literal["none", "summary", "headers", "full"]
 """How much of a transaction leaves the program (spec qtap.md 4.1)."""
 
-_POD_NAME = "io.kubernetes.pod.name"
-_POD_NAMESPACE = "io.kubernetes.pod.namespace"
 _ENDS = re.compile(r"^[^a-z0-9]+|[^a-z0-9]+$")
 
 
@@ -232,8 +230,9 @@ def _add_container(metadata: Metadata, process: Process) -> None:
     assert container is not None
     metadata.container_name = container.name
     metadata.container_image = container.image
-    metadata.pod_name = container.labels.get(_POD_NAME, "")
-    metadata.pod_namespace = container.labels.get(_POD_NAMESPACE, "")
+    pod = container.pod or pod_of(container.labels)
+    if pod is not None:
+        metadata.pod_name, metadata.pod_namespace = pod.name, pod.namespace
 
 
 def endpoint_of(transaction: Transaction) -> str:

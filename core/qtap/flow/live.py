@@ -13,6 +13,7 @@ import msgspec
 from qtap.capture import bpf, records
 from qtap.capture.checks import can_capture
 from qtap.capture.compiler import CompileError, compiled
+from qtap.capture.containers import Containers, Sockets
 from qtap.capture.engine import Engine
 from qtap.capture.java.agents import Agents
 from qtap.capture.java.jar import JarError
@@ -50,6 +51,8 @@ class LiveOptions(msgspec.Struct, frozen=True):
     java: bool = False
     """Load an agent into each JVM."""
     ignore_loopback: bool = False
+    sockets: Sockets = Sockets()
+    """Where container engines may listen."""
 
 
 class LiveSource:
@@ -66,7 +69,7 @@ class LiveSource:
         on_failed: Callable[[str], None],
         on_unmatched: Callable[[list[str]], None] = lambda _options: None,
     ) -> None:
-        self.processes = ProcessTable(self._container_named)
+        self.processes = ProcessTable(self._container_named, containers=Containers(sockets=options.sockets))
         self._options = options
         self._on_ready = on_ready
         self._on_failed = on_failed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from qtap.model.connection import Connection, Endpoint
 from qtap.model.message import Message
-from qtap.model.process import Container, Process
+from qtap.model.process import Container, Pod, Process, pod_of
 from qtap.model.sink import Loss, Sink, Source
 from qtap.model.transaction import Transaction
 from qtap.model.websocket import WebSocket, WebSocketMessage
@@ -18,10 +18,12 @@ __all__ = [
     "Endpoint",
     "Loss",
     "Message",
+    "Pod",
     "Process",
     "Sink",
     "Source",
     "Transaction",
     "WebSocket",
     "WebSocketMessage",
+    "pod_of",
 ]

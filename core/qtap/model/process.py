@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
+
+
+class Pod(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The Kubernetes pod of a container."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
 
 
 class Container(msgspec.Struct, frozen=True, omit_defaults=True):
     """One container, as its runtime or its cgroup path names it."""
 
     id: str = ""
-    """The first twelve hexadecimal digits."""
+    """The first twelve hexadecimal digits; containerd lets its users choose any name instead, which is whole."""
     name: str = ""
     image: str = ""
     labels: dict[str, str] = {}
+    pod: Pod | None = None
+
+
+def pod_of(labels: Mapping[str, str]) -> Pod | None:
+    """Give the pod that the labels of its container name, as the kubelet sets them; its own labels are not among these."""
+    name = labels.get("io.kubernetes.pod.name", "")
+    return Pod(name, labels.get("io.kubernetes.pod.namespace", ""), labels.get("io.kubernetes.pod.uid", "")) if name else None
 
 
 class Process(msgspec.Struct, omit_defaults=True):
