@@ -59,6 +59,8 @@ class Options(msgspec.Struct, frozen=True):
     docker_socket: str = ""
     containerd_socket: str = ""
     cri_socket: str = ""
+    bpf_trace: str = ""
+    """Toggles that `qtap.flow.toggles.parse` takes."""
     body_limit: int = 2 << 20
     memory: int = 256 << 20
     ring_size: int = 16 << 20
@@ -174,6 +176,7 @@ class Session:
         from qtap.capture.containers import Sockets
         from qtap.flow.live import LiveOptions, LiveSource
         from qtap.flow.selection import Selection
+        from qtap.flow.toggles import parse
 
         if problem := can_capture():
             raise CannotCaptureError(problem + _TRY_DEMO)
@@ -181,6 +184,9 @@ class Session:
             if not Path(f"/proc/{pid}").exists():
                 raise UsageError(f"no process has the number {pid}")
         options = self._options
+        trace = parse(options.bpf_trace)
+        if options.bpf_trace and not trace.prints:
+            log.warning("--bpf-trace prints nothing without both, a module and a program: mod:socket,exe.contains:curl")
         selection = Selection(options.pids, options.exes, options.containers)
         live = LiveOptions(
             level=options.level,
@@ -191,6 +197,7 @@ class Session:
             tls_probes=options.tls_probes,
             java=options.java,
             sockets=Sockets.chosen(options.docker_socket, options.containerd_socket, options.cri_socket),
+            trace=trace,
         )
         return LiveSource(live, self._ready, self._failed, self._unmatched_yet)
 

@@ -70,6 +70,22 @@ class TlsProbes(click.ParamType[tuple[str, ...]]):
         return names
 
 
+class Toggles(click.ParamType[str]):
+    """What to trace, as qtap's option of the same name takes it."""
+
+    name = "toggles"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Give the text; fail where it is not understood."""
+        from qtap.flow.toggles import MODULES, TraceError, parse
+
+        try:
+            parse(value)
+        except TraceError as error:
+            self.fail(f"{error}; mod: takes {', '.join(sorted(MODULES))}", param, ctx)
+        return str(value)
+
+
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
@@ -113,6 +129,8 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option(
     "--theme", metavar="NAME", default=None, help="Colours of the screen: dark, light, ansi, or one of your own folder."
 )
+@click.option("--bpf-trace", type=Toggles(), default="", metavar="TOGGLES",
+              help="Log each record and decision of these modules and programs: mod:socket,exe.contains:curl.")  # fmt: skip
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True,
               help="How much is logged.")  # fmt: skip
 @click.option("--log-file", metavar="FILE", default="", help="Where logs go; without it stderr, and nowhere beside the screen.")
@@ -137,9 +155,9 @@ def _run(ctx: click.Context, given: dict[str, Any]) -> int:
     options = Options(
         replay=given["replay"], demo=given["demo"], record=given["record"], force=given["force"], level=given["level"],
         pids=frozenset(given["pids"]), exes=given["exes"], containers=given["containers"],
-        tls_probes=given["tls_probes"], java=given["java"],
         docker_socket=given["docker_socket_endpoint"], containerd_socket=given["containerd_socket_endpoint"],
         cri_socket=given["cri_runtime_socket_endpoint"],
+        tls_probes=given["tls_probes"], java=given["java"], bpf_trace=given["bpf_trace"],
         body_limit=given["http_buffer_size"], memory=given["memory"], ring_size=given["ring_size"], theme=given["theme"],
     )  # fmt: skip
     runner: Callable[[Options], int] = run_headless if given["no_ui"] else run_screen

@@ -22,9 +22,12 @@ from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
 from qtap.capture.tls import NAMES
 from qtap.config.filters import Filters
+from qtap.flow.delivery import Delivery
 from qtap.flow.policy import Policy
 from qtap.flow.selection import Selection
 from qtap.flow.table import ConnectionTable, is_for_table
+from qtap.flow.toggles import Toggles
+from qtap.flow.trace import Trace
 from qtap.model import Loss, Process, Sink
 
 _log = logging.getLogger("qtap")
@@ -53,6 +56,7 @@ class LiveOptions(msgspec.Struct, frozen=True):
     ignore_loopback: bool = False
     sockets: Sockets = Sockets()
     """Where container engines may listen."""
+    trace: Toggles = Toggles()
 
 
 class LiveSource:
@@ -78,13 +82,21 @@ class LiveSource:
         self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
         self._policy = Policy(options.selection, options.filters)
         self._agents: Agents | None = None
+        self._trace = Trace(options.trace, self.processes, self._policy.wants) if options.trace.prints else None
+        self._taking = self._trace.taking(self._take) if self._trace else self._take
 
     def start(self, sink: Sink) -> None:
         """Begin; `sink` is called on the reader's thread."""
         self._sink = sink
         options = self._options
         body_limit = options.body_limit if options.level == "full" else 0
-        self._table = ConnectionTable(sink, self.processes.get, body_limit=body_limit, live_limit=options.memory // 2)
+        self._table = ConnectionTable(
+            sink,
+            self.processes.get,
+            body_limit=body_limit,
+            live_limit=options.memory // 2,
+            deliver=self._trace.delivery if self._trace else Delivery,
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -108,7 +120,7 @@ class LiveSource:
                     time.sleep(rest)
                 elif not more:
                     self._engine.ring.wait(_POLL)
-            self._engine.ring.drain(self._take)
+            self._engine.ring.drain(self._taking)
             self._table.stop()
             self._count_losses()
         except Exception as error:  # noqa: BLE001 - the thread's end: nothing else would tell of it
@@ -128,7 +140,7 @@ class LiveSource:
             scope=self._policy.scope(options.level, ignore_loopback=options.ignore_loopback),
             java=options.java,
         )
-        self._table.mute = self._engine.mute
+        self._table.mute = self._trace.muting(self._engine.mute) if self._trace else self._engine.mute
         self._prober = Prober(self._engine, options.tls_probes or NAMES)
         self._table.delivery.seek = self._prober.seek
         if options.java:
@@ -156,7 +168,7 @@ class LiveSource:
 
     def _round(self) -> bool:
         """Take what waits, but not more than a turn's worth; give whether there was more."""
-        taken = self._engine.ring.drain(self._take, _TURN)
+        taken = self._engine.ring.drain(self._taking, _TURN)
         self._table.tick()
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + 1

@@ -53,7 +53,15 @@ _TABLE_LIMIT = 65_536
 class ConnectionTable:
     """Follows every connection by its socket's kernel address, and TLS by process and handle."""
 
-    def __init__(self, sink: Sink, process_of: Callable[[int], Process], *, body_limit: int, live_limit: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        process_of: Callable[[int], Process],
+        *,
+        body_limit: int,
+        live_limit: int = 1 << 30,
+        deliver: Callable[[Sink, Reports], Delivery] = Delivery,
+    ) -> None:
         self.sink = sink
         self.watched: Callable[[int], bool] = lambda _: True
         """Whether anything is told of a process; asked when a connection begins."""
@@ -69,7 +77,7 @@ class ConnectionTable:
         self.offset = clock_offset()
         """Nanoseconds to add to a record's time to get the time since the epoch."""
         self._reports = Reports(sink)
-        self.delivery = Delivery(sink, self._reports)
+        self.delivery = deliver(sink, self._reports)
         self._sockets = Sockets(self._reports)
         self._stalls = Stalls(body_limit)
         self._index = Index()
