@@ -9,6 +9,21 @@
 #define NO_WAKEUP 1 /* BPF_RB_NO_WAKEUP: the reader polls in batches, so the traced process pays for no wake-up */
 #define WAKEUP 2    /* BPF_RB_FORCE_WAKEUP: for what it must look at before the process is gone or makes its first call */
 
+/*
+ * The level of this capture. The loader puts it in the place of the number, so that the verifier leaves out what only another
+ * level needs: a start takes half the time.
+ */
+static __always_inline u32 level(void) {
+    u64 level;
+    asm volatile("%0 = 1818588268" : "=r"(level));
+    return level;
+}
+
+/* Whether all of a call's bytes are wanted: of HTTP/2 they are at every level. */
+static __always_inline int takes_all(const struct record *header) {
+    return level() == LEVEL_FULL || header->level == LEVEL_FULL;
+}
+
 struct looks {
     u8 b[16];
 };

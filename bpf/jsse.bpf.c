@@ -38,7 +38,7 @@ static __always_inline struct handle_state *jsse_state(const struct handle_key *
 
 static __always_inline void emit_told(struct long_call *call, struct stream *stream) {
     struct walk *w = &call->walk;
-    if (call->header.level == LEVEL_FULL) {
+    if (takes_all(&call->header)) {
         emit_data(&call->header, w->base, w->left);
     } else if (begins_head(stream, w->base, w->left)) {
         take_head(call, stream); /* all of it: it is no longer than a chunk */

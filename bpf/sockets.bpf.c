@@ -224,7 +224,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     u32 shape = op >> 1;
     struct long_call call = {.state_key = sk};
     call.header.dir = op & 1;
-    call.header.level = c->level;
+    call.header.level = level();
     call.header.total = ret;
     u64 flags = (op & 1) == IN ? receive_flags(&regs) : 0;
     if (flags & (MSG_PEEK | MSG_ERRQUEUE))
@@ -239,7 +239,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     }
     if (shape == SHAPE_COUNT || (flags & MSG_TRUNC)) {
-        int is_full = c->level == LEVEL_FULL || state->kind == KIND_HTTP2;
+        int is_full = level() == LEVEL_FULL || state->kind == KIND_HTTP2;
         if (is_full && regs.nr == NR_SENDFILE && is_http(state->kind))
             socket_tails.call(ctx, TAIL_FILE);
         pass_bare(&call, state, &head, is_full ? FLAG_UNSEEN : FLAG_SKIPPED);

@@ -18,7 +18,6 @@ enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_HTTP2 = 2, KIND_TLS = 3, KIND_
 struct config {
     u32 own_tgid;  /* never captured */
     u32 chooses;   /* CHOOSES_*; 0: every process is captured */
-    u32 level;     /* enum capture_level */
     u32 java;      /* 1: agents in JVMs tell of their TLS, and new JVMs are of interest */
     u32 ignore_loopback;
 };

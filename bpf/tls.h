@@ -115,7 +115,7 @@ static __always_inline int begin_plaintext(struct long_call *call, u64 handle, s
     }
     if (!is_http(state->kind))
         return 0;
-    call->header.level = state->kind == KIND_HTTP2 ? LEVEL_FULL : c->level;
+    call->header.level = state->kind == KIND_HTTP2 ? LEVEL_FULL : level();
     fill_handle_header(&call->header, handle, state, stream, n);
     stream->pos += n;
     call->walk.base = base;

@@ -86,7 +86,7 @@ int on_uring(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     struct long_call call = {.state_key = sk, .is_uring = 1};
     call.header.dir = op & 1;
-    call.header.level = c->level;
+    call.header.level = level();
     call.header.total = result;
     u32 flags = 0;
     int is_known = shape != SHAPE_COUNT && find_buffer(&call.walk, req, opcode, result, &flags);
@@ -98,7 +98,7 @@ int on_uring(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     }
     if (!is_known || ((op & 1) == IN && flags & MSG_TRUNC)) {
-        int is_full = c->level == LEVEL_FULL || state->kind == KIND_HTTP2;
+        int is_full = level() == LEVEL_FULL || state->kind == KIND_HTTP2;
         pass_bare(&call, state, &head, is_full ? FLAG_UNSEEN : FLAG_SKIPPED);
         return 0;
     }

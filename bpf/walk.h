@@ -3,7 +3,7 @@
  * Calls with more than one buffer, or more than MAX_CHUNK bytes: a program of its own, reached by tail call, that passes over
  * the buffers with its progress in a map.
  */
-#define WALK_STEPS 168 /* buffers and chunks that one run passes: 168 * 16 KiB is 2.6 MiB; the kernel allows 33 tail calls */
+#define WALK_STEPS 64 /* buffers and chunks that one run passes: 64 * 16 KiB is 1 MiB; the kernel allows 33 tail calls */
 
 struct long_call {
     struct record header;
@@ -113,7 +113,7 @@ static __always_inline void emit_joined(const struct record *header, struct walk
 
 static __always_inline int can_join(const struct long_call *call) {
     const struct walk *w = &call->walk;
-    return call->header.level == LEVEL_FULL && call->header.total <= 4096 && w->iovs < JOIN_BUFFERS && !w->messages;
+    return takes_all(&call->header) && call->header.total <= 4096 && w->iovs < JOIN_BUFFERS && !w->messages;
 }
 
 /* Keeps a call for the program that a tail call runs next; in place where there is a slot, which is cheaper than an update. */
@@ -128,7 +128,7 @@ static __always_inline void keep_call(u64 pid_tgid, const struct long_call *call
 /* One chunk of the current buffer, or all of it when nothing more of this call is wanted. */
 static __always_inline void walk_step(struct walk *w, struct record *header, struct stream *stream) {
     u64 n = w->left > MAX_CHUNK ? MAX_CHUNK : w->left;
-    if (header->level == LEVEL_FULL || w->head) {
+    if (takes_all(header) || w->head) {
         header->off = w->off;
         emit_data(header, w->base, n);
         w->emitted = w->off + n;
@@ -163,7 +163,7 @@ static __always_inline void end_walk(struct long_call *call) {
     struct record *header = &call->header;
     if (w->emitted < header->total) {
         header->off = w->emitted;
-        header->flags |= header->level == LEVEL_FULL ? FLAG_UNSEEN : FLAG_SKIPPED | w->rest;
+        header->flags |= takes_all(header) ? FLAG_UNSEEN : FLAG_SKIPPED | w->rest;
         emit_bare(header, header->total - w->emitted);
     }
 }
@@ -171,7 +171,7 @@ static __always_inline void end_walk(struct long_call *call) {
 /* What to do with one call's bytes: everything is emitted here (0), or a tail call finishes it (1 + its index). */
 static __always_inline int emit_call(struct long_call *call, struct stream *stream, int is_long) {
     struct walk *w = &call->walk;
-    if (call->header.level != LEVEL_FULL) {
+    if (!takes_all(&call->header)) {
         if (begins_head(stream, w->base, w->left)) {
             if (w->left == call->header.total && emit_small_head(&call->header, stream, w->base, w->left))
                 return 0;

@@ -7,7 +7,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qtap.capture.bytecode import let_loops_begin_by_jumps
+from qtap.capture.bytecode import let_loops_begin_by_jumps, put_constant
 
 ADD, WIDE, GOTO, IF_LESS, CALL, EXIT = 0x07, 0x18, 0x05, 0xA5, 0x85, 0x95
 STEPS = 300
@@ -67,3 +67,9 @@ def test_a_rewritten_program_does_what_it_did_and_needs_no_second_rewrite(code: 
     rewritten = let_loops_begin_by_jumps(code)
     assert let_loops_begin_by_jumps(rewritten) == rewritten
     assert sums(rewritten) == sums(code)
+
+
+def test_a_constant_takes_the_place_of_its_mark_where_it_is_loaded_and_nowhere_else() -> None:
+    move, compare = struct.pack("<BBhi", 0xB7, 3, 0, 7777), struct.pack("<BBhi", 0x15, 3, 1, 7777)
+    put = put_constant(move + compare, 7777, 2)
+    assert put == struct.pack("<BBhi", 0xB7, 3, 0, 2) + compare

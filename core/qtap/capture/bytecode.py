@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 _INSTRUCTION = struct.Struct("<BBhi")
 _LOAD_IMMEDIATE, _JUMP, _CALL, _EXIT = 0x18, 0x05, 0x85, 0x95
+_MOVES = (0xB7, 0xB4)
 _JUMP_CLASSES = (5, 6)
 """BPF_JMP and BPF_JMP32."""
 _MAP = 1
@@ -26,6 +27,15 @@ def renumber_maps(code: bytes, numbers: Mapping[int, int]) -> bytes:
         if op == _LOAD_IMMEDIATE and registers >> 4 == _MAP:
             _INSTRUCTION.pack_into(out, at, op, registers, offset, numbers[value])
         at += 16 if op == _LOAD_IMMEDIATE else 8
+    return bytes(out)
+
+
+def put_constant(code: bytes, mark: int, value: int) -> bytes:
+    """Put `value` wherever `code` loads the number `mark` into a register (BPF_ALU64 or BPF_ALU, BPF_MOV, BPF_K)."""
+    out = bytearray(code)
+    for at, (op, registers, offset, number) in enumerate(_INSTRUCTION.iter_unpack(code)):
+        if op in _MOVES and number == mark:
+            _INSTRUCTION.pack_into(out, at * _INSTRUCTION.size, op, registers, offset, value)
     return bytes(out)
 
 

@@ -26,6 +26,8 @@ from qtap.capture.kept import keep, read_kept
 
 RING = 1000
 """What stands for the ring among the maps' numbers, in bpf/state.h."""
+LEVEL = 1818588268
+"""What stands for the capture level, in bpf/emit.h."""
 _HEADERS = (
     "record.h", "state.h", "lookup.h", "emit.h", "policy.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h",
     "go.h",

@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from qtap.capture import bpf, records
-from qtap.capture.bytecode import renumber_maps
+from qtap.capture.bytecode import put_constant, renumber_maps
 from qtap.capture.checks import Host, raise_memlock
-from qtap.capture.compiler import PROGRAMS, RING, Bytecode
+from qtap.capture.compiler import LEVEL, PROGRAMS, RING, Bytecode
 from qtap.capture.ring import Ring
 
 _PROCESS_TRACEPOINTS = {
@@ -35,7 +35,7 @@ _COMMON = ("ssl_", "walk_", "head_")
 """What nearly every host's probes need is loaded at once, on two threads; the rest when a library is found that needs it."""
 _SOON = ("go_",)
 """What a program needs that is executed later and makes its first request at once: loaded as soon as capture runs."""
-_HEAD_PROGRAMS = ("head_socket", "head_handle")
+_HEAD_PROGRAMS, _JAVA_PROGRAMS = ("head_socket", "head_handle"), ("on_jsse",)
 _KIND_MUTED = 5
 _SOCKET_STATE, _HANDLE_STATE = (64, 12, 16), (64, 16, 8)
 """Size of struct socket_state and struct handle_state in bpf/state.h, and the offsets of `kind` and `opened`."""
@@ -89,19 +89,19 @@ class Engine:
         """Those in one process alone."""
         self._numbers = {number: self._maps[shape.name] for number, shape in enumerate(code.maps)} | {RING: self.ring.fd}
         self._code = code
-        self._programs = self._load(code)
+        left_out = (*_HEAD_PROGRAMS * (scope.level == "full"), *_JAVA_PROGRAMS * (not java))
+        self._programs = self._load(code, left_out)
         self._cpus = _possible_cpus()
         self._scope = scope
         chooses = scope.selected * _CHOOSES_SELECTED | scope.filtered * _CHOOSES_PROGRAMS
-        level = records.LEVELS[scope.level]
-        bpf.update(self._maps["config"], bytes(4), struct.pack("<5I", os.getpid(), chooses, level, java, scope.ignore_loopback))
+        bpf.update(self._maps["config"], bytes(4), struct.pack("<4I", os.getpid(), chooses, java, scope.ignore_loopback))
         self.multi = _has_uprobe_multi(self._programs["ssl_free"])
         """Whether probes are set as one link for many offsets (Linux 6.6), which detaches at once."""
 
-    def _load(self, code: Bytecode) -> dict[str, int]:
+    def _load(self, code: Bytecode, left_out: Collection[str]) -> dict[str, int]:
         # The verifier takes most of the time of a start; it runs outside the interpreter's lock.
-        wanted = [name for name, kind in PROGRAMS.items() if kind == "raw" or name.startswith(_COMMON)]
-        names = [name for name in wanted if self.level != "full" or name not in _HEAD_PROGRAMS]
+        common = [name for name, kind in PROGRAMS.items() if kind == "raw" or name.startswith(_COMMON)]
+        names = [name for name in common if name not in left_out]
         with ThreadPoolExecutor(2) as pool:
             loaded = dict(zip(names, pool.map(lambda name: self._load_one(name, code.programs[name]), names), strict=True))
         for table, tails in _TAILS.items():
@@ -111,7 +111,7 @@ class Engine:
         return loaded
 
     def _load_one(self, name: str, code: bytes) -> int:
-        relocated = renumber_maps(code, self._numbers)
+        relocated = put_constant(renumber_maps(code, self._numbers), LEVEL, records.LEVELS[self.level])
         if PROGRAMS[name] == "raw":
             return bpf.load_program(bpf.PROG_TYPE_RAW_TRACEPOINT, relocated, name)
         expected = bpf.TRACE_UPROBE_MULTI if Host().version >= (6, 6) else 0
