@@ -18,6 +18,7 @@ PARTS = {
     "recall": "share of requests reported, from 1 000 a second to saturation",
     "programs": "nanoseconds a run of each program in the kernel",
     "records": "processor time from a recorded ring to transactions and lines",
+    "http2": "processor time of an HTTP/2 transaction beside HTTP/1",
     "start": "time to help, first paint, ready and first captured request; memory at rest",
     "filter": "time to find all hits of a filter among 100 000 rows",
     "keys": "key to paint in a terminal while transactions arrive",

@@ -51,7 +51,7 @@ def measure(plan: Plan) -> list[Row]:
 
 def _rows(transport: str, tape: Tape, rounds: int) -> list[Row]:
     gc.freeze()
-    played = [_play(tape) for _ in range(rounds)]
+    played = [play(tape) for _ in range(rounds)]
     transactions = played[0][1].whole
     some = played[0][1].some
     what = f"user space, {transport} transaction"
@@ -79,7 +79,7 @@ def _timed(rounds: int, transactions: list[Transaction], encode: Callable[[Trans
     return found
 
 
-def _play(tape: Tape) -> tuple[float, Kept]:
+def play(tape: Tape) -> tuple[float, Kept]:
     """Feed the whole tape; give the processor time in seconds, and what came out."""
     sink, process = Kept(), Process(1)
     table = ConnectionTable(sink, lambda _pid: process, body_limit=2 << 20)
