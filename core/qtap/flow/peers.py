@@ -15,7 +15,10 @@ _PENDING = 1024
 """Transactions of one end of a connection that may wait for their other half."""
 
 Key = tuple[str, int, str, int]
-Sides = tuple[list[Transaction], list[Transaction]]
+Waiting = dict[str, Transaction]
+"""By their ids, the oldest first."""
+Sides = tuple[Waiting, Waiting]
+"""The client's, the server's."""
 
 
 class Peers:
@@ -26,7 +29,7 @@ class Peers:
         self._pending: dict[Key, Sides] = {}
         self._sides: dict[str, Sides] = {}
         """Those of each open connection that has another end here, by its id: `_pending` without the cost of a key."""
-        self._unplaced: dict[str, list[Transaction]] = {}
+        self._unplaced: dict[str, Waiting] = {}
         """What waits on each connection whose socket is not known yet, by its id."""
 
     def opened(self, transaction: Transaction) -> None:
@@ -34,23 +37,24 @@ class Peers:
         connection = transaction.connection
         sides = self._sides.get(connection.id) or self._find(connection)
         if sides is None:
-            if not connection.local.ip and len(unplaced := self._unplaced.setdefault(connection.id, [])) < _PENDING:
-                unplaced.append(transaction)
+            if not connection.local.ip and len(unplaced := self._unplaced.setdefault(connection.id, {})) < _PENDING:
+                unplaced[transaction.id] = transaction
             return
         others = sides[not connection.server]
         if connection.server and transaction.request.head:
-            others[:] = [other for other in others if not _was_answered_before(transaction, other)]
-        for at, other in enumerate(others):
+            for other in [other for other in others.values() if _was_answered_before(transaction, other)]:
+                del others[other.id]
+        for other in others.values():
             if _may_be_one(transaction, other):
-                del others[at]
+                del others[other.id]
                 other.peer, transaction.peer = transaction.id, other.id
                 return
         if len(sides[connection.server]) < _PENDING:
-            sides[connection.server].append(transaction)
+            sides[connection.server][transaction.id] = transaction
 
     def take_unplaced(self, connection: Connection) -> list[Transaction]:
         """Give what was opened on `connection` while its addresses were unknown, to be opened again."""
-        return self._unplaced.pop(connection.id, [])
+        return list(self._unplaced.pop(connection.id, {}).values())
 
     def _find(self, connection: Connection) -> Sides | None:
         """Give the two ends of `connection`; None when only one can be on this host."""
@@ -59,7 +63,7 @@ class Peers:
         self._local.add(connection.local.ip)
         if connection.remote.ip not in self._local:
             return None
-        sides = self._sides[connection.id] = self._pending.setdefault(_key(connection), ([], []))
+        sides = self._sides[connection.id] = self._pending.setdefault(_key(connection), ({}, {}))
         return sides
 
     def awaits(self, transaction: Transaction) -> bool:
@@ -68,23 +72,22 @@ class Peers:
             return False
         ident = transaction.connection.id
         if ident in self._unplaced:
-            return any(other is transaction for other in self._unplaced[ident])
+            return transaction.id in self._unplaced[ident]
         sides = self._sides.get(ident)
-        return sides is not None and any(other is transaction for other in sides[transaction.connection.server])
+        return sides is not None and transaction.id in sides[transaction.connection.server]
 
     def forget(self, transaction: Transaction) -> None:
         """Wait no longer for the other half."""
         unplaced = self._unplaced.get(transaction.connection.id)
         if unplaced is not None:
-            unplaced[:] = [other for other in unplaced if other is not transaction]
+            unplaced.pop(transaction.id, None)
         sides = self._sides.get(transaction.connection.id)
         if sides is not None:
-            side = sides[transaction.connection.server]
-            side[:] = [other for other in side if other is not transaction]
+            sides[transaction.connection.server].pop(transaction.id, None)
 
     def lost(self, connection: Connection) -> None:
         """Give up what waits: an end of this connection did not see everything."""
-        self._unplaced.get(connection.id, []).clear()
+        self._unplaced.get(connection.id, {}).clear()
         for side in self._sides.get(connection.id, ()):
             side.clear()
 
