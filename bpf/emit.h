@@ -139,7 +139,7 @@ static __always_inline void emit_bare(const struct record *header, u64 bytes) {
         return;
     }
     __builtin_memcpy(rec, header, sizeof *rec);
-    bpf_ringbuf_submit(rec, header->type == REC_LIBRARY ? WAKEUP : NO_WAKEUP);
+    bpf_ringbuf_submit(rec, header->type == REC_LIBRARY || header->type == REC_ROOT ? WAKEUP : NO_WAKEUP);
 }
 
 /*

@@ -20,6 +20,15 @@ static __always_inline void tell_jvm(u64 file) {
     emit_bare(&h, 0);
 }
 
+/*
+ * pivot_root(2): a runtime has put together a container, and will run its program in some milliseconds. Its libraries can have
+ * their probes by then.
+ */
+static __always_inline void on_new_root(void) {
+    struct record h = {.type = REC_ROOT, .ts = bpf_ktime_get_ns(), .tgid = bpf_get_current_pid_tgid() >> 32};
+    emit_bare(&h, 0);
+}
+
 static __always_inline int on_map(const struct saved *regs) {
     struct seen_key key = {};
     if (!(regs->dx & PROT_EXEC) || (s32)regs->r8 < 0)

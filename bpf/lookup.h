@@ -5,6 +5,7 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define TCP_PROTOCOL 6
+#define UDP_PROTOCOL 17
 
 static __always_inline u64 read_u64(u64 address) {
     u64 value = 0;

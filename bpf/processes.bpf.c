@@ -81,18 +81,23 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx) {
     if (child == parent)
         return 0;
     const struct config *c = settings();
-    if (!c || !c->chooses)
+    if (!c || parent == c->own_tgid)
         return 0;
-    struct standing *standing = standing_of(parent);
-    if (!standing) {
-        policy.delete(&child); /* of an earlier process of that number */
-        return 0;
+    if (c->chooses) {
+        struct standing *standing = standing_of(parent);
+        if (standing) {
+            struct standing inherited = *standing;
+            policy.update(&child, &inherited);
+            if (inherited.is.policy == POLICY_DENY)
+                return 0;
+        } else {
+            policy.delete(&child); /* of an earlier process of that number */
+            if (c->chooses & CHOOSES_SELECTED)
+                return 0;
+        }
     }
-    struct standing inherited = *standing;
-    policy.update(&child, &inherited);
-    if (inherited.is.policy == POLICY_PENDING) {
-        struct record h = {.type = REC_FORK, .ts = bpf_ktime_get_ns(), .tgid = child, .pos = parent};
-        emit_bare(&h, 0);
-    }
+    /* Until it runs a program of its own it is its parent's likeness, and it may be gone before anybody looks. */
+    struct record h = {.type = REC_FORK, .ts = bpf_ktime_get_ns(), .tgid = child, .pos = parent};
+    emit_bare(&h, 0);
     return 0;
 }

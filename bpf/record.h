@@ -23,6 +23,8 @@ enum record_type {
     REC_HELLO = 7, /* a TLS connection; the data is of the first TLS record of this direction */
     REC_OTHER = 8, /* a connection that is neither HTTP nor TLS */
     REC_JVM = 9,   /* a process has mapped the Java virtual machine */
+    REC_ROOT = 10, /* a process has another root directory: a container begins */
+    REC_NAMES = 11, /* a name server's answer, of which the data is the beginning */
 };
 enum direction { OUT = 0, IN = 1 };
 enum layer { LAYER_SOCKET = 0, LAYER_OPENSSL = 1, LAYER_GNUTLS = 2, LAYER_NSS = 3, LAYER_JSSE = 4, LAYER_GO = 5 };

@@ -50,6 +50,12 @@ static __always_inline u64 receive_flags(const struct saved *regs) {
     return regs->nr == 45 ? regs->r10 : regs->nr == 47 ? regs->dx : 0;
 }
 
+/* Connected to port 53, or to nothing from a port that nobody chose: musl's resolver does not connect its socket. */
+static __always_inline int may_ask_names(u8 protocol, u32 ports) {
+    u16 remote = (u16)ports, local = ports >> 16;
+    return protocol == UDP_PROTOCOL && (remote == 0x3500 || (!remote && (!local || local >= 1024)));
+}
+
 static __always_inline struct socket_state *socket_state(u64 sk, const struct sock_head *head) {
     u64 address = HEAD_ADDRESS(head);
     u32 ports = HEAD_PORTS(head);
@@ -65,7 +71,7 @@ static __always_inline struct socket_state *socket_state(u64 sk, const struct so
     u8 protocol = 0;
     bpf_probe_read_kernel(&protocol, 1, (void *)(sk + OFF_SK_PROTOCOL));
     struct socket_state fresh = {.address = address, .ports = ports};
-    fresh.kind = protocol == TCP_PROTOCOL ? first_kind(head, sk) : KIND_OTHER;
+    fresh.kind = protocol == TCP_PROTOCOL ? first_kind(head, sk) : may_ask_names(protocol, ports) ? KIND_DATAGRAMS : KIND_OTHER;
     sockets.update(&sk, &fresh);
     return sockets.lookup(&sk);
 }
@@ -185,6 +191,8 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
         return 0; /* a 32-bit process numbers its calls otherwise */
     if (regs.nr == 9)
         return on_map(&regs);
+    if (regs.nr == 155) /* pivot_root */
+        on_new_root();
     u32 op = operation(regs.nr);
     if (!op)
         return 0;
@@ -219,6 +227,11 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     if (read_sock_head(&head, sk))
         return 0;
     struct socket_state *state = socket_state(sk, &head);
+    if (state && state->kind == KIND_DATAGRAMS) {
+        if ((op & 1) == IN && !(receive_flags(&regs) & (MSG_PEEK | MSG_ERRQUEUE | MSG_TRUNC)))
+            socket_tails.call(ctx, TAIL_NAMES);
+        return 0;
+    }
     if (!state || (state->kind >= KIND_TLS && !awaits_hello(state) && !is_sought(state, pid_tgid >> 32, op & 1)))
         return 0;
     u32 shape = op >> 1;

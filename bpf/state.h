@@ -5,13 +5,15 @@
 #define RING ((void *)bpf_pseudo_fd(1, 1000))
 #define MAX_CHUNK 16384
 
-enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_HTTP2 = 2, KIND_TLS = 3, KIND_OTHER = 4, KIND_MUTED = 5, KIND_IGNORED = 6 };
+enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_HTTP2 = 2, KIND_TLS = 3, KIND_OTHER = 4, KIND_MUTED = 5, KIND_IGNORED = 6,
+            KIND_DATAGRAMS = 7 };
 /*
  * KIND_HTTP2: all of it passes at every level. Headers mean nothing without all those before them, and telling frames apart by
  * what 16 bytes of each call show is not exact; so user space drops the bodies.
  */
 /* KIND_MUTED: carried HTTP, and user space asked for no more of it; its end is still told. */
 /* KIND_IGNORED: the configuration asks for none of it, whatever it is: user space never hears of it. */
+/* KIND_DATAGRAMS: UDP, and what it receives may be a name server's. */
 /* A socket that was open before capture may be in the middle of a body: look at so many calls before calling it other. */
 #define LOOKS_BEFORE_OTHER 64
 
@@ -82,7 +84,7 @@ struct budget {
     u64 second;
     u64 used;
 };
-BPF_ARRAY(budgets, struct budget, 2);
+BPF_ARRAY(budgets, struct budget, 3);
 
 struct handle_key {
     u64 handle;

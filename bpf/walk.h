@@ -20,7 +20,8 @@ BPF_TABLE("lru_hash", u64, struct long_call, long_calls, 8192);
 #define TAIL_CIPHERTEXT 3
 #define TAIL_JSSE 4
 #define TAIL_FILE 5
-BPF_TABLE("prog", int, int, socket_tails, 6);
+#define TAIL_NAMES 6
+BPF_TABLE("prog", int, int, socket_tails, 7);
 BPF_TABLE("prog", int, int, handle_tails, 2);
 
 /* Moves on to the next buffer that is not empty; 0 when there is none. */

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from qtap.capture.elf import Elf
 from qtap.capture.ldcache import cached_paths, library_paths
-from qtap.capture.libraries import Library, libraries, libraries_of
+from qtap.capture.libraries import Library, libraries, libraries_in_root, libraries_of
 
 CACHE = Path("/etc/ld.so.cache")
 _SYSTEM = sorted(Path("/usr/lib").glob("*-linux-gnu/libssl.so.3")) + sorted(Path("/usr/lib64").glob("libssl.so.3"))
@@ -187,3 +187,15 @@ def test_a_damaged_cache_raises_nothing(size: int, junk: bytes, at: int) -> None
 
 def test_a_missing_cache_leaves_the_usual_folders(tmp_path: Path) -> None:
     assert all(Path(path).is_absolute() for path in library_paths(tmp_path / "nothing", lambda name: name.startswith("libc.")))
+
+
+def test_the_libraries_of_a_new_root_are_found_before_anybody_maps_them(copy: Path, tmp_path: Path) -> None:
+    root = tmp_path / "7" / "root"
+    (root / "usr" / "lib").mkdir(parents=True)
+    (root / "lib").symlink_to("usr/lib")
+    shutil.copy(copy, root / "usr" / "lib" / "libssl.so.3")
+    shutil.copy(copy, root / "usr" / "lib" / "libother.so.1")
+    os.mkfifo(root / "usr" / "lib" / "libssl.so.1.1")
+    (library,) = libraries_in_root(7, tmp_path)
+    assert (library.name, library.path) == ("/lib/libssl.so.3", f"{root}/lib/libssl.so.3")
+    assert list(libraries_in_root(8, tmp_path)) == []

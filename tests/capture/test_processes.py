@@ -138,6 +138,14 @@ def test_a_child_is_the_likeness_of_its_parent_until_it_calls_exec(proc: Proc) -
     assert (told.comm, told.started_at) == ("ls", 5 * SECOND)
 
 
+def test_a_child_that_was_gone_before_a_look_is_the_likeness_of_a_parent_that_nobody_had_looked_at(proc: Proc) -> None:
+    proc.run(60, "shell", started=1)
+    proc.table.fork(60, 61, 5 * SECOND)
+    proc.table.exit(61, 6 * SECOND)
+    child = proc.table.get(61)
+    assert (child.pid, child.ppid, child.exe, child.started_at) == (61, 60, "/usr/bin/shell", 5 * SECOND)
+
+
 def test_a_child_of_an_unknown_parent_is_looked_up(proc: Proc) -> None:
     proc.table.exec(71, 1, 0, "/old", "old", [], 1)
     proc.run(71, "found", started=2)

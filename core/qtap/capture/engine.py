@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ _SOCKET_TRACEPOINTS = {"on_sys_exit": "sys_exit", "on_tcp_state": "inet_sock_set
 _OPTIONAL_TRACEPOINTS = {"on_uring": "io_uring_complete"}
 """Those of what a kernel may be built without."""
 _TAILS = {
-    "socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext", "on_jsse", "on_sendfile"),
+    "socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext", "on_jsse", "on_sendfile", "on_names"),
     "handle_tails": ("walk_handle", "head_handle"),
 }
 _COMMON = ("ssl_", "walk_", "head_")
@@ -210,12 +211,16 @@ class Engine:
         return found
 
     def close(self) -> None:
-        """Detach everything. Perf uprobes take 0.1 s each to go, so there a child ends them while this process leaves."""
+        """Detach everything. The kernel waits 50 to 100 ms for each link: a child is the last that has them, and waits."""
         links = [*self._links, *(fd for links in self._links_of.values() for fd in links)]
-        is_slow = not self.multi or (self._links_of and Host().version < _MULTI_FOR_ALL_THREADS)
-        if is_slow and links and os.fork() == 0:
+        hears, tells = os.pipe()
+        if links and os.fork() == 0:
+            for fd in (0, 1, 2, tells):
+                with suppress(OSError):
+                    os.close(fd)
+            os.read(hears, 1)  # until this process has closed its own, however it ends
             os._exit(0)
-        for fd in links:
+        for fd in (*links, hears, tells):
             os.close(fd)
         self._links.clear()
         self._links_of.clear()

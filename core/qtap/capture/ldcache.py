@@ -13,7 +13,7 @@ from pathlib import Path
 _MAGIC = b"glibc-ld.so.cache1.1"
 _HEADER = struct.Struct("<20sII20x")
 _ENTRY = struct.Struct("<iIIIQ")
-_FOLDERS = (
+FOLDERS = (
     "/lib",
     "/usr/lib",
     "/lib64",
@@ -56,7 +56,7 @@ def _text(blob: bytes, at: int) -> str:
 
 
 def _listed() -> Iterator[str]:
-    for folder in _FOLDERS:
+    for folder in FOLDERS:
         try:
             yield from (str(path) for path in Path(folder).iterdir() if ".so" in path.name)
         except OSError:

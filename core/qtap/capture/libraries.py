@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from qtap.capture.elf import Elf, ElfError
-from qtap.capture.ldcache import library_paths
+from qtap.capture.ldcache import FOLDERS, library_paths
 from qtap.capture.tls import library_of
 
 _MAPPING = re.compile(rb"\n([0-9a-f]+)-([0-9a-f]+) ..x. [0-9a-f]+ ([0-9a-f]+):([0-9a-f]+) (\d+) +(/.*\.so.*)")
@@ -75,6 +75,24 @@ def libraries_of(pid: int, procfs: Path = Path("/proc"), inode: int = 0) -> Iter
     found: dict[tuple[int, int, str], Library] = {}
     _add_mapped(procfs, pid, found, {}, inode)
     yield from found.values()
+
+
+def libraries_in_root(pid: int, procfs: Path = Path("/proc")) -> Iterator[Library]:
+    """Give each file in the root of a process that is a TLS library by its name, from the folders where the linker looks."""
+    seen: set[tuple[int, int]] = set()
+    for folder in FOLDERS:
+        root = f"{procfs}/{pid}/root{folder}"
+        try:
+            status = os.stat(root)  # noqa: PTH116
+            if (place := (status.st_dev, status.st_ino)) in seen:  # /lib is a link on most systems
+                continue
+            seen.add(place)
+            names = os.listdir(root)  # noqa: PTH208  a third of the time, and it counts
+        except OSError:
+            continue
+        for name in names:
+            if _is_named(name) and (library := _examine(f"{folder}/{name}", f"{root}/{name}")):
+                yield library
 
 
 def _is_named(basename: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -14,12 +15,11 @@ from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
 from qtap.capture.examine import Examiner, Finding
 from qtap.capture.executables import Executables
-from qtap.capture.libraries import Library, libraries, libraries_of
+from qtap.capture.libraries import Library, libraries, libraries_in_root, libraries_of
 from qtap.capture.probe import ProbePoint
 from qtap.capture.tls import NAMES
 
 _log = logging.getLogger("qtap")
-_FILES_AT_A_TIME = 16
 _REMEMBERED = 65_536
 """Files; a host that runs more looks into some again."""
 
@@ -47,8 +47,6 @@ class Prober:
     def start(self) -> None:
         """Begin to attach what `mapped` and `executed` tell of."""
         self._jobs.put(self._engine.load_soon)
-        installed = self._executables.installed()
-        self._jobs.put(lambda: self._attach_installed(installed))
         self._thread.start()
 
     @property
@@ -59,6 +57,10 @@ class Prober:
     def mapped(self, pid: int, inode: int, superblock: int) -> None:
         """Tell that `pid` mapped a library never seen before; returns at once."""
         self._jobs.put(lambda: self._attach_mapped(pid, inode, superblock))
+
+    def rooted(self, pid: int) -> None:
+        """Tell that `pid` has another root directory, as the first process of a new container has; returns at once."""
+        self._jobs.put(lambda: self._attach_all(libraries_in_root(pid)))
 
     def executed(self, pid: int) -> None:
         """Tell that `pid` began to run a program; returns at once."""
@@ -82,16 +84,16 @@ class Prober:
             self._thread.join(timeout=1)
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        installed = self._executables.installed()
+        while (job := self._next_job(installed)) is not None:
             job()
 
-    def _attach_installed(self, rest: Iterator[list[Library]]) -> None:
-        """Attach what a few files hold, then let other jobs have their turn."""
-        for count, found in enumerate(rest):
-            self._attach_all(found)
-            if count >= _FILES_AT_A_TIME:
-                self._jobs.put(lambda: self._attach_installed(rest))
-                return
+    def _next_job(self, installed: Iterator[list[Library]]) -> Callable[[], object] | None:
+        """Give what waits, which is urgent; when nothing does, the next installed file."""
+        with contextlib.suppress(queue.Empty):
+            return self._jobs.get_nowait()
+        found = next(installed, None)
+        return self._jobs.get() if found is None else lambda: self._attach_all(found)
 
     def _attach_mapped(self, pid: int, inode: int, superblock: int) -> None:
         found = list(libraries_of(pid, inode=inode))

@@ -45,6 +45,8 @@ class ProcessTable:
         self._entries: OrderedDict[int, Process] = OrderedDict()
         self._ended: dict[int, int] = {}
         """When each process that has ended did so; 0 for one of which nothing is known."""
+        self._born: OrderedDict[int, tuple[int, int]] = OrderedDict()
+        """The parent, and the time, of each child of a process that nobody had looked at."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -59,6 +61,9 @@ class ProcessTable:
             return self._put(seen)
         if known is not None:
             return known
+        if pid in self._born:
+            parent, at = self._born.pop(pid)
+            return self._put(self._likeness(self.get(parent), pid, at))
         blank = self._put(Process(pid))
         self._ended[pid] = 0
         return blank
@@ -90,19 +95,27 @@ class ProcessTable:
     def fork(self, parent: int, child: int, at: int = 0) -> None:
         """Take that `parent` made `child`, a process of its own, which until it calls exec is its likeness."""
         known = self._entries.get(parent)
-        if known is None:
-            self._entries.pop(child, None)
-            self._ended.pop(child, None)
-        else:
-            self._put(msgspec.structs.replace(known, pid=child, ppid=parent, started_at=at or time.time_ns()))
+        if known is not None:
+            self._put(self._likeness(known, child, at))
+            return
+        self._entries.pop(child, None)
+        self._ended.pop(child, None)
+        self._born[child] = parent, at
+        if len(self._born) > _LIMIT:
+            self._born.popitem(last=False)
 
     def exit(self, pid: int, at: int) -> None:
         """Take that a process ended; it is kept for records that come late."""
         if pid in self._entries:
             self._ended[pid] = at
 
+    @staticmethod
+    def _likeness(parent: Process, child: int, at: int) -> Process:
+        return msgspec.structs.replace(parent, pid=child, ppid=parent.pid, started_at=at or time.time_ns())
+
     def _put(self, process: Process) -> Process:
         self._ended.pop(process.pid, None)
+        self._born.pop(process.pid, None)
         self._entries[process.pid] = process
         self._entries.move_to_end(process.pid)
         if process.container and not process.container.name:

@@ -10,7 +10,7 @@ SIZE = HEADER.size
 TYPE_AT = 96
 """Offset of the type byte."""
 
-DATA, CLOSE, EXEC, EXIT, LIBRARY, FORK, HELLO, OTHER, JVM = 1, 2, 3, 4, 5, 6, 7, 8, 9
+DATA, CLOSE, EXEC, EXIT, LIBRARY, FORK, HELLO, OTHER, JVM, ROOT, NAMES = range(1, 12)
 OUT, IN = 0, 1
 FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF, SERVER, CLIENT, FILE = 1, 2, 4, 8, 16, 32, 64, 128
 LEVELS = {"summary": 0, "headers": 1, "full": 2}

@@ -186,6 +186,7 @@ class LiveSource:
             self._executed(records.Exec(pid, ts, pages[start : start + fields[9]]))
         elif kind == records.FORK:
             self._policy.forked(fields[3], pid)
+            self.processes.fork(fields[3], pid, ts)
         elif kind == records.EXIT:
             self._policy.exited(pid)
             self._table.exited(pid, ts)
@@ -195,6 +196,8 @@ class LiveSource:
                 self._agents.ended(pid, fields[0])
         elif kind == records.LIBRARY:
             self._prober.mapped(pid, fields[3], fields[2])
+        elif kind == records.ROOT:
+            self._prober.rooted(pid)
         elif kind == records.JVM and self._agents:
             self._agents.started(pid)
 

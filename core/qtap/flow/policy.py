@@ -46,8 +46,10 @@ class Policy:
         return verdict
 
     def forked(self, parent: int, child: int) -> None:
-        """Take that a process about which the kernel had no answer yet made another."""
-        self._decided[child] = self._decided.get(parent, Verdict())
+        """Take that a process made another, about which the same was decided."""
+        known = self._decided.get(parent)
+        if known is not None:
+            self._decided[child] = known
 
     def exited(self, pid: int) -> None:
         """Forget a process."""

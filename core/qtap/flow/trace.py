@@ -22,7 +22,8 @@ _log = logging.getLogger("qtap.trace")
 _log.setLevel(logging.INFO)  # whoever asks for a trace wants its lines, whatever else is logged
 
 _PROCESS = {
-    records.EXEC: "exec", records.FORK: "fork", records.EXIT: "exit", records.LIBRARY: "library", records.JVM: "jvm"
+    records.EXEC: "exec", records.FORK: "fork", records.EXIT: "exit", records.LIBRARY: "library", records.JVM: "jvm",
+    records.ROOT: "root", records.NAMES: "names",
 }  # fmt: skip
 _SPOKEN = {records.DATA: "data", records.CLOSE: "close", records.HELLO: "hello", records.OTHER: "other"}
 _FLAGS = {
