@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtap.model import Transaction
-from tests.wire.http2_talk import Call, Talk, check, data, traffic
+from tests.wire.http2_talk import Call, Talk, check, data, frame, traffic
 
 CALLS, TRUTHS = traffic(60)
 
@@ -38,6 +39,37 @@ def test_attached_before_any_call_a_field_is_right_or_unknown(first: int) -> Non
     whole, count = check(play(CALLS[first:], set(), from_start=False), TRUTHS)
     assert count > (len(CALLS) - first) // 6
     assert whole <= count
+
+
+def apart(payload: bytes) -> Iterator[bytes]:
+    """Give the calls of a reader that takes each frame's header and its payload apart, as Go's server does."""
+    while payload:
+        end = 9 + int.from_bytes(payload[:3])
+        yield payload[:9]
+        if end > 9:
+            yield payload[9:end]
+        payload = payload[end:]
+
+
+@pytest.mark.parametrize("first", range(1, len(CALLS) * 3 // 4, 3))
+def test_attached_to_a_reader_that_takes_headers_of_frames_apart(first: int) -> None:
+    calls = [(from_client, part) for from_client, call in CALLS[first:] for part in (apart(call) if from_client else [call])]
+    index = next(index for index, (from_client, _) in enumerate(calls) if from_client)
+    # It waited for the header of a frame when capture began: that call was not seen.
+    found = play(calls[:index] + calls[index + 1 :], set(), from_start=False)
+    check(found, TRUTHS)
+    assert sum(one.method in {"POST", "GET"} for one in found) > (len(CALLS) - first) // 6
+
+
+def test_a_header_of_a_frame_alone_convinces_only_with_the_payload_that_it_tells_of() -> None:
+    for payload in (b"12345678", b"1234567890"):
+        talk = Talk(from_start=False).client(frame(0, 0, 1, b"123456789")[:9]).client(payload)
+        assert not talk.observer._requests.in_step  # noqa: SLF001 - the state that is told of
+    talk = Talk(from_start=False).client(frame(0, 0, 1, b"123456789")[:9], b"123456789")
+    assert not talk.observer._requests.in_step  # noqa: SLF001 - the state that is told of
+    talk = Talk(from_start=False).client(frame(0, 0, 1, b"123456789")[:9]).loses(1, from_client=True).client(b"123456789")
+    assert not talk.observer._requests.in_step  # noqa: SLF001 - the state that is told of
+    assert Talk(from_start=False).client(frame(0, 0, 1, b"123456789")[:9]).client(b"123456789").observer._requests.in_step  # noqa: SLF001 - the state that is told of
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -89,7 +89,7 @@ class Attach:
             return direction if judge.is_client else 1 - direction
         if judge.lost:
             self.forget()
-        elif stream.in_step:
+        elif stream.in_step or stream.promising:
             self._hold(direction, data, at, boundary=boundary)
             if self._size > _MOST_HELD:
                 self.forget()

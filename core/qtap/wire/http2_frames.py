@@ -2,7 +2,8 @@
 
 A direction is in step when it knows where the next frame begins: right behind the last one. Out of step, after a loss or where
 the connection was open before capture, it waits for a captured call that begins with frames, and is not convinced by less than
-a chain of them that ends where the call does.
+a chain of them that ends where the call does. Some readers, Go's server among them, take the header of a frame and its payload
+by two calls, and so never by one that holds a frame: these two count as one.
 """
 
 from __future__ import annotations
@@ -132,8 +133,8 @@ class FrameStream:
     """Reads one direction, frame by frame."""
 
     __slots__ = (
-        "_block", "_block_stream", "_block_then", "_block_wire", "_buffer", "_decoder", "_ends", "_frames", "_left", "_need",
-        "_padded", "_padding", "_preface", "_stream", "done", "in_step",
+        "_block", "_block_stream", "_block_then", "_block_wire", "_buffer", "_decoder", "_ends", "_frames", "_header", "_left",
+        "_need", "_padded", "_padding", "_preface", "_stream", "done", "in_step",
     )  # fmt: skip
 
     def __init__(self, frames: Frames, *, in_step: bool, fresh: bool, preface: bool) -> None:
@@ -146,6 +147,8 @@ class FrameStream:
         self._preface = preface
         self._buffer = bytearray()
         """A frame, not DATA, or the preface, of which only a part has come."""
+        self._header = b""
+        """What the last call carried, when it was the header of a frame alone, and out of step."""
         self._need = 0
         """Bytes that `_buffer` must hold before it is worth a look."""
         self._left = 0
@@ -168,6 +171,11 @@ class FrameStream:
         """Nothing is half read."""
         return not (self._buffer or self._left or self._padding or self._block_stream)
 
+    @property
+    def promising(self) -> bool:
+        """Out of step, but not if the next call is as long as the header in the last one says."""
+        return bool(self._header)
+
     def feed(self, data: bytes, at: int, boundary: bool) -> None:
         """Read what one call, or a later part of it, carried."""
         if self._buffer:
@@ -177,7 +185,8 @@ class FrameStream:
             data = bytes(self._buffer)
             self._buffer.clear()
         elif not self.in_step:
-            if not (boundary and is_chain(data)):
+            data = self._chain(data, boundary)
+            if not data:
                 return
             self.in_step = True
         pos, size = self._behind_preface(data) if self._preface else 0, len(data)
@@ -194,8 +203,23 @@ class FrameStream:
         elif self.in_step or self._buffer:
             self._lose_step()
         else:
+            self._header = b""
             self._decoder.lose()
             self._frames.frames_lost()
+
+    def _chain(self, data: bytes, boundary: bool) -> bytes:
+        """Give the frames that this call begins with, or it and the one before; none when there are no such."""
+        header, self._header = self._header, b""
+        if not boundary:
+            return b""
+        if header and is_chain(header + data):
+            return header + data
+        if is_chain(data):
+            return data
+        if len(data) == SIZE:
+            high, low, kind, flags, stream = HEADER.unpack(data)
+            self._header = bytes(data) if is_frame(high << 8 | low, kind, flags, stream) else b""
+        return b""
 
     def _read_frame(self, data: bytes, pos: int, at: int) -> int:
         """Read the frame at `pos`, as far as it has come; give the position behind that, or -1 when nothing is left to read."""
