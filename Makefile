@@ -10,7 +10,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 export VENV PYTHON PREFIX BINDIR SUDO ARGS
 
 .NOTPARALLEL:
-.PHONY: help setup run demo test test-kernels lint fuzz matrix bench lock install uninstall clean
+.PHONY: help setup run demo test test-kernels lint fuzz pythons matrix bench lock install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 \2/p' Makefile | while read -r make target text; do printf '%s %-14s%s\n' "$$make" "$$target" "$$text"; done
@@ -44,8 +44,12 @@ fuzz: ## look for inputs that break the parsers, a hundred times longer than `ma
 	@.ci/setup test
 	@$(VENV)/bin/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
-matrix: ## run the tests that need no kernel on every Python from 3.11 that this host has
-	@.ci/matrix
+pythons: ## run the tests that need no kernel on every Python from 3.11 that this host has
+	@.ci/pythons
+
+matrix: ## capture every client and server of the proof matrix, and write docs/coverage.md; ARGS="curl go" selects and writes nothing
+	@.ci/setup matrix
+	@$(SUDO) $(VENV)/bin/python -m tests.live.matrix $(or $(ARGS),--write)
 
 bench: ## measure the load on the host and the speed of the program, into docs/benchmarks.md
 	@.ci/setup bench

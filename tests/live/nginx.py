@@ -41,6 +41,7 @@ http {{
         listen 127.0.0.1:{http};
         listen 127.0.0.1:{https} ssl;
         root {folder}/files;
+        location = /open {{ return 200 "opened\n"; }}
         location = /gone {{ return 410 "gone for good\\n"; }}
     }}
 }}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.live.asking import COUNT, asks
+from tests.live.command_clients import with_curl_http2
 from tests.live.comparing import compare, compare_ends, expect
-from tests.live.http2_ends import Client, Server, http2_server
+from tests.live.http2_ends import Client, http2_server
 from tests.live.program import Capture, Fields, body_of, client_port, is_server
 from tests.live.servers import Seen, digest
 
@@ -21,44 +21,13 @@ pytestmark = pytest.mark.live
 UNKNOWN = "‹unknown"
 
 
-def ask_with_curl(server: Server, certificate: Path, folder: Path, ident: str, *options: str) -> None:
-    """A process a request: the second request on a connection by prior knowledge fails in curl 7.88."""
-
-    def run(index: int) -> None:
-        request = list(asks(ident))[index]
-        arguments: list[str | Path] = ["--head"] if request.method == "HEAD" else ["--request", request.method]
-        for name, value in request.headers:
-            arguments += ["--header", f"{name}: {value}"]
-        if request.body is not None:
-            file = folder / request.id
-            file.write_bytes(request.body)
-            arguments += ["--data-binary", f"@{file}"]
-        common: list[str | Path] = [
-            "curl",
-            "--disable",
-            "--max-time",
-            "20",
-            "--silent",
-            "--show-error",
-            "--cacert",
-            certificate,
-            "--output",
-            "/dev/null",
-            *options,
-        ]
-        subprocess.run([*common, *arguments, server.url + request.path], check=True)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(run, range(COUNT)))
-
-
 @pytest.mark.parametrize(("scheme", "option"), [("https", "--http2"), ("http", "--http2-prior-knowledge")])
 def test_every_request_of_curl_is_captured_as_the_server_saw_it(
     certificate: Path, tmp_path: Path, scheme: str, option: str
 ) -> None:
     with http2_server(certificate if scheme == "https" else None) as server:
         with Capture("--ring-size", "128MB") as capture:
-            ask_with_curl(server, certificate, tmp_path, f"curl-{scheme}", option)
+            with_curl_http2(server.url, certificate, asks(f"curl-{scheme}"), tmp_path, option)
         assert len(server.seen) == COUNT
         assert {t["request"]["protocol"] for t in capture.transactions} == {"http2"}
         compare(capture.transactions, server.seen)

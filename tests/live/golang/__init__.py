@@ -9,11 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 from tests.live.asking import Ask
-from tests.live.program import PATIENCE
-from tests.live.servers import Seen
+from tests.live.ends import ClientProgram, ServerProgram, serving
 
 _SOURCE = Path(__file__).with_name("main.go")
 
@@ -42,52 +39,16 @@ def build(go: str, folder: Path, name: str) -> Path:
     return program
 
 
-class GoServer:
-    """A running server, which tells what it saw when it ends."""
-
-    def __init__(self, program: Path, certificate: Path, kind: str) -> None:
-        command: list[str | Path] = [program, "serve", certificate, kind]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-
-    def end(self) -> list[Seen]:
-        record = self._process.communicate(timeout=PATIENCE)[0]
-        return msgspec.json.decode(record, type=list[Seen])
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
 @contextmanager
-def go_server(program: Path, certificate: Path, kind: str = "") -> Iterator[GoServer]:
-    server = GoServer(program, certificate, kind)
-    try:
+def go_server(program: Path, certificate: Path, kind: str = "") -> Iterator[ServerProgram]:
+    with serving([program], certificate, kind) as server:
         yield server
-    finally:
-        server.kill()
 
 
-class GoClient:
+class GoClient(ClientProgram):
     """A running client; it waits with open connections until told to go on, unless `kind` has "now"."""
 
     def __init__(
         self, program: Path, certificate: Path, url: str, asks: Iterable[Ask], folder: Path, *, kind: str = "", connections: int
     ) -> None:
-        file = folder / "asks.json"
-        file.write_bytes(msgspec.json.encode(list(asks)))
-        command: list[str | Path] = [program, "ask", certificate, kind, url, str(connections), file]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if "now" not in kind:
-            assert self._process.stdout is not None
-            assert self._process.stdout.readline() == "open\n"
-
-    def finish(self) -> None:
-        """Let it ask everything, and see that it ends well."""
-        try:
-            self._process.communicate("\n", PATIENCE * 2)
-        finally:
-            self._process.kill()
-            self._process.communicate()
-        assert self._process.returncode == 0
+        super().__init__([program], certificate, url, asks, folder, kind=kind, connections=connections)

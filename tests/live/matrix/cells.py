@@ -1,0 +1,7 @@
+"""All cells, in the order of the table."""
+
+from __future__ import annotations
+
+from tests.live.matrix import cells_commands, cells_java, cells_native, cells_python
+
+CELLS = [*cells_python.CELLS, *cells_commands.CELLS, *cells_native.CELLS, *cells_java.CELLS]
