@@ -95,3 +95,17 @@ def test_a_lost_record_marks_what_it_hits() -> None:
         told = told_by(*records[:gone], *records[gone + 1 :], client.closes())
         _, count = check(told.finished, TRUTHS)
         assert count >= 26
+
+
+@pytest.mark.parametrize("first", range(2, 30, 4))
+def test_a_new_connection_whose_library_was_probed_late(first: int) -> None:
+    client, server = Stream(10, 4000, 80, handle=5), Stream(20, 80, 4000, sk=0x2000, handle=6)
+    records = []
+    for from_client, payload in CALLS[first:]:
+        one, other = (client, server) if from_client else (server, client)
+        records += [one.sends(payload), other.receives(payload)]
+    told = told_by(*records, client.closes(), server.closes())
+    for pid in (10, 20):
+        _, count = check(of(told, pid), TRUTHS)
+        assert count >= (len(CALLS) - first) // 6
+        assert {t.connection.server for t in of(told, pid)} == {pid == 20}

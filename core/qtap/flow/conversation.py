@@ -8,7 +8,7 @@ from qtap.flow.sockets import Totals
 from qtap.model import Connection, Endpoint, Transaction
 from qtap.wire import http1, http2
 from qtap.wire.http1_syntax import starts_request
-from qtap.wire.http2_attach import Attach, begins_client, begins_server
+from qtap.wire.http2_attach import Attach, begins_client, begins_frame, begins_server
 from qtap.wire.observer import Handover, Listener, Observer
 from qtap.wire.proxy_protocol import read_prefix
 from qtap.wire.successors import successor, takes_over
@@ -204,6 +204,8 @@ class Conversation:
                 return
             expected = 0
         self._uncopied[direction] += max(position - expected, 0)
+        if not self._prefix[2]:  # what is held of a PROXY header ends before the hole
+            self._prefix = (_UNKNOWN, b"", 0)
         self.release()
         self._in_order = False
         self._owner.lost(self.connection)
@@ -238,7 +240,8 @@ class Conversation:
             self.observer = http2.Observer(self, self.connection, self._body_limit, from_start=True)
         elif payload.startswith(b"HTTP/"):
             client = 1 - direction
-        elif first or starts_request(payload.lstrip(b"\r\n"), ordinary=True):
+        # Of a TLS handle whose probes came late, the first bytes seen are not the connection's first.
+        elif (first and not begins_frame(payload)) or starts_request(payload.lstrip(b"\r\n"), ordinary=True):
             client = direction
         else:
             self._look_for_http2(direction, payload, at, boundary=boundary)

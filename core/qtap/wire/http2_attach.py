@@ -28,6 +28,14 @@ def begins_server(data: bytes) -> bool:
     return kind == SETTINGS and not flags and not high and is_frame(low, kind, flags, stream)
 
 
+def begins_frame(data: bytes) -> bool:
+    """Tell whether `data` begins with a frame's header, which no request of HTTP/1 does."""
+    if len(data) < SIZE:
+        return False
+    high, low, kind, flags, stream = HEADER.unpack_from(data)
+    return is_frame(high << 8 | low, kind, flags, stream)
+
+
 class _Judge:
     """Looks at the header blocks of one direction."""
 
