@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -120,3 +121,23 @@ def test_a_stream_whose_end_was_lost_is_given_up_when_many_have_passed() -> None
     assert first.finished
     assert first.incomplete == ("response_body_lost",)
     assert all(not t.incomplete for t in talk.opened_ones[1:])
+
+
+def test_losses_without_end_take_no_memory() -> None:
+    talk = Talk()
+    for stream in range(1, 9, 2):
+        talk.ask(stream, ends=False)
+    tracemalloc.start()
+    for _ in range(1000):
+        talk.loses(-1, from_client=True).client(data(7, b"x"))
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 50_000
+
+
+def test_a_stream_that_goes_on_between_losses_is_not_given_up() -> None:
+    talk = Talk().ask(1, ends=False).answer(1, ends=False)
+    for number in range(40):
+        talk.loses(-1, from_client=False).server(data(1, b"x"))
+        talk.ask(2 * number + 3).answer(2 * number + 3, ends=True)
+    assert not talk.opened_ones[0].finished

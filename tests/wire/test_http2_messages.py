@@ -198,3 +198,29 @@ def test_a_line_end_in_a_pseudo_header_field_makes_no_line_of_its_own() -> None:
     assert transaction.target == r"/a\r\nx: y\r\n\r\n"
     assert transaction.request.head.count(b"\r\n") == 5
     assert transaction.request.fields[-1] == (b":path", rb"/a\r\nx: y\r\n\r\n")
+
+
+def _long_field(size: int) -> bytes:
+    """A literal with a name of one byte, inserted into the dynamic table (RFC 7541 section 6.2.1)."""
+    rest, length = size - 127, bytearray((127,))
+    while rest >= 128:
+        length.append(rest & 127 | 128)
+        rest >>= 7
+    return b"\x40\x01a" + bytes(length) + bytes((rest,)) + b"v" * size
+
+
+def test_heads_and_trailers_that_unpack_to_much_are_bounded() -> None:
+    talk = Talk()
+    talk.client(frame(1, 4, 1, b"\x82\x84\x86" + _long_field(4000)))
+    for stream in range(3, 603, 2):
+        talk.client(frame(1, 4, stream, b"\x82\x84\x86" + b"\xbe" * 250))
+    held = sum(len(t.request.head) for t in talk.opened_ones if not t.finished)
+    assert held < 40 << 20
+    assert "response_lost" in talk.opened_ones[0].incomplete
+    for _ in range(10):
+        talk.client(frame(1, 4, 601, b"\xbe" * 250))
+        talk.server(frame(1, 4, 601, b"\x48\x03103" + _long_field(4000) + b"\xbe" * 100))
+    assert len(talk.opened_ones[-1].request.trailers) < 3 << 20
+    assert "request_headers_unknown" in talk.opened_ones[-1].incomplete
+    assert sum(map(len, talk.opened_ones[-1].informational)) < 2 << 20
+    talk.ends()

@@ -9,7 +9,7 @@ from qtap.model import Message, Transaction
 from qtap.model.xid import new_xid
 from qtap.wire.hpack import Entry
 from qtap.wire.http2_frames import Block
-from qtap.wire.http2_heads import are_trailers, is_grpc, request_head, response_head, trailer_lines
+from qtap.wire.http2_heads import MAX_HEAD, are_trailers, is_grpc, request_head, response_head, trailer_lines
 from qtap.wire.http2_streams import Exchange, Part, Streams
 
 _MOST_INFORMATIONAL: Final = 64
@@ -110,7 +110,10 @@ class Side(ABC):
         part.doubtful = False
         message.last_at = at
         message.wire_size += block.wire
-        message.trailers += trailer_lines(block.entries or [])
+        if len(message.trailers) < MAX_HEAD:
+            message.trailers += trailer_lines(block.entries or [])
+        else:
+            part.mark("headers_unknown")
         self._check(part, block)
         if ends:
             self.data_ended(stream, at)
@@ -145,6 +148,8 @@ class Client(Side):
         tunnel = _describe(transaction, block.entries or [], block.wire, at)
         if exchange is None:
             exchange = streams.open(stream, transaction)
+        else:
+            streams.heads += len(transaction.request.head)
         if stream > streams.highest:
             streams.client_began(stream)
         exchange.tunnel = tunnel
@@ -192,7 +197,8 @@ class Server(Side):
         status, head = response_head(entries)
         if exchange is not None and 100 <= status < 200 and not ends:  # noqa: PLR2004 - RFC 9110 section 15.2
             transaction = exchange.transaction
-            if len(transaction.informational) < _MOST_INFORMATIONAL:
+            kept = transaction.informational
+            if len(kept) < _MOST_INFORMATIONAL and sum(map(len, kept)) < MAX_HEAD:
                 transaction.informational = (*transaction.informational, head)
             return
         self._begin(stream, exchange, block, at, status=status, head=head)
@@ -235,6 +241,8 @@ class Server(Side):
             transaction.protocol = "grpc"
         if exchange is None:
             exchange = self._streams.open(stream, transaction)
+        else:
+            self._streams.heads += len(head)
         exchange.response.doubtful = False
         self._check(exchange.response, block)
         if orphan:

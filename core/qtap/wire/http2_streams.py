@@ -10,6 +10,8 @@ from qtap.wire.observer import Listener
 
 _MOST_LIVE: Final = 4096
 """Streams of a connection; with more, the ends of the oldest are evidently not seen."""
+_MOST_HEADS: Final = 32 << 20
+"""Bytes of heads of these streams; a few bytes of a header block can refer to kilobytes of the dynamic table."""
 _MOST_RESET: Final = 512
 """Streams that ended before their time, and whose last frames may still be on the way."""
 _PATIENCE: Final = 64
@@ -98,7 +100,19 @@ class Exchange:
 class Streams:
     """The streams that are not finished."""
 
-    __slots__ = ("_doubtful", "_early", "_listener", "_opened", "_reset", "connection", "highest", "limit", "live", "lossy")
+    __slots__ = (
+        "_doubtful",
+        "_early",
+        "_listener",
+        "_opened",
+        "_reset",
+        "connection",
+        "heads",
+        "highest",
+        "limit",
+        "live",
+        "lossy",
+    )
 
     def __init__(self, listener: Listener, connection: Connection, limit: int, *, lossy: bool) -> None:
         self.connection = connection
@@ -108,29 +122,35 @@ class Streams:
         """The number of the last stream that the client began."""
         self.lossy = lossy
         """Requests may have passed unseen."""
+        self.heads = 0
+        """Bytes of the heads of all live streams."""
         self._listener = listener
         self._opened = 0
         self._early: list[int] = []
         """Streams of which only the response was seen, and whose request may be captured behind it."""
-        self._doubtful: deque[tuple[int, int]] = deque()
-        """How many streams must have been opened before this one is given up."""
+        self._doubtful: dict[tuple[int, str], int] = {}
+        """How many streams must have been opened before this one is given up for its request or response; in that order."""
         self._reset: deque[int] = deque(maxlen=_MOST_RESET)
 
     def open(self, stream: int, transaction: Transaction) -> Exchange:
         """Add a stream by its transaction."""
-        if len(self.live) >= _MOST_LIVE:
+        self.heads += len(transaction.request.head) + len(transaction.response.head)
+        while self.live and (len(self.live) >= _MOST_LIVE or self.heads > _MOST_HEADS):
             self.give_up(next(iter(self.live)), "response_lost")
         exchange = self.live[stream] = Exchange(transaction, self.limit)
         self._opened += 1
         self._listener.opened(transaction)
-        while self._doubtful and self._doubtful[0][0] <= self._opened:
-            self._doubt(self._doubtful.popleft()[1])
+        while self._doubtful and next(iter(self._doubtful.values())) <= self._opened:
+            doubted, what = next(iter(self._doubtful))
+            del self._doubtful[doubted, what]
+            self._doubt(doubted, what)
         return exchange
 
     def adopt(self, stream: int, transaction: Transaction) -> None:
         """Go on with a transaction that was opened before, and whose request has ended."""
         self.live[stream] = exchange = Exchange(transaction, self.limit)
         exchange.request.open = False
+        self.heads += len(transaction.request.head)
         self.highest = stream
 
     def client_began(self, stream: int) -> None:
@@ -148,6 +168,7 @@ class Streams:
         exchange = self.live[stream]
         if stream > self.highest and (self.highest or not self.lossy):
             self._early.append(stream)
+            del self._early[:-_MOST_LIVE]
         else:
             exchange.transaction.mark("request_lost" if self.highest else "attached_mid_connection")
             exchange.request.end(complete=False)
@@ -160,6 +181,10 @@ class Streams:
         """Finish the stream if both its messages have ended."""
         if not (exchange.request.open or exchange.response.open):
             del self.live[stream]
+            self.heads -= len(exchange.transaction.request.head) + len(exchange.transaction.response.head)
+            if self._doubtful:
+                self._doubtful.pop((stream, "request"), None)
+                self._doubtful.pop((stream, "response"), None)
             exchange.transaction.finished = True
             self._listener.finished(exchange.transaction)
 
@@ -186,14 +211,16 @@ class Streams:
         for stream, exchange in self.live.items():
             part: Part = getattr(exchange, what)
             if part.open:
+                if not part.doubtful:  # else it has shown nothing since an earlier loss
+                    self._doubtful.pop((stream, what), None)
+                    self._doubtful[stream, what] = due
                 part.doubtful = True
                 if part.message.head:
                     part.lose()
-                self._doubtful.append((due, stream))
 
-    def _doubt(self, stream: int) -> None:
+    def _doubt(self, stream: int, what: str) -> None:
         exchange = self.live.get(stream)
-        if exchange is not None and (exchange.request.doubtful or exchange.response.doubtful):
+        if exchange is not None and getattr(exchange, what).doubtful:
             self.give_up(stream, "" if exchange.transaction.response.head else "response_lost")
 
     def _request_missing(self, stream: int) -> None:
