@@ -2,11 +2,6 @@
  *
  * The programs that finish a long TLS call, whatever library it is of.
  */
-static __always_inline struct stream *long_handle_stream(struct long_call *call) {
-    struct handle_state *state = handles.lookup(&call->handle_key);
-    return state ? &state->streams[call->header.dir & 1] : 0;
-}
-
 int walk_handle(struct pt_regs *ctx) {
     u64 pid_tgid = bpf_get_current_pid_tgid();
     struct long_call *call = long_calls.lookup(&pid_tgid);

@@ -36,12 +36,13 @@ static __always_inline struct handle_state *jsse_state(const struct handle_key *
     return state;
 }
 
-static __always_inline void emit_told(struct long_call *call, struct stream *stream) {
+static __always_inline void emit_told(struct bpf_raw_tracepoint_args *ctx, struct long_call *call, struct stream *stream) {
     struct walk *w = &call->walk;
     if (takes_all(&call->header)) {
         emit_data(&call->header, w->base, w->left);
     } else if (begins_head(stream, w->base, w->left)) {
-        take_head(call, stream); /* all of it: it is no longer than a chunk */
+        keep_call(bpf_get_current_pid_tgid(), call);
+        socket_tails.call(ctx, TAIL_JSSE_HEAD); /* all of it: it is no longer than a chunk */
     } else {
         call->header.flags |= FLAG_SKIPPED | tail_flag(w->base, w->left);
         emit_bare(&call->header, w->left);
@@ -73,7 +74,19 @@ int on_jsse(struct bpf_raw_tracepoint_args *ctx) {
     struct stream *stream = &state->streams[told.dir & 1];
     stream->pos = told.pos;
     struct long_call call = {};
-    if (begin_plaintext(&call, key.handle, state, LAYER_JSSE, told.dir & 1, base + JSSE_DATA, told.len))
-        emit_told(&call, stream);
+    if (begin_plaintext(&call, key.handle, state, LAYER_JSSE, told.dir & 1, base + JSSE_DATA, told.len)) {
+        call.handle_key = key;
+        emit_told(ctx, &call, stream);
+    }
+    return 0;
+}
+
+/* A head of such a write, below level full. */
+int head_jsse(struct bpf_raw_tracepoint_args *ctx) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct long_call *call = long_calls.lookup(&pid_tgid);
+    struct stream *stream = call ? long_handle_stream(call) : 0;
+    if (stream)
+        take_head(call, stream);
     return 0;
 }

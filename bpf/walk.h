@@ -21,7 +21,8 @@ BPF_TABLE("lru_hash", u64, struct long_call, long_calls, 8192);
 #define TAIL_JSSE 4
 #define TAIL_FILE 5
 #define TAIL_NAMES 6
-BPF_TABLE("prog", int, int, socket_tails, 7);
+#define TAIL_JSSE_HEAD 7
+BPF_TABLE("prog", int, int, socket_tails, 8);
 BPF_TABLE("prog", int, int, handle_tails, 2);
 
 /* Moves on to the next buffer that is not empty; 0 when there is none. */
@@ -167,6 +168,11 @@ static __always_inline void end_walk(struct long_call *call) {
         header->flags |= takes_all(header) ? FLAG_UNSEEN : FLAG_SKIPPED | w->rest;
         emit_bare(header, header->total - w->emitted);
     }
+}
+
+static __always_inline struct stream *long_handle_stream(struct long_call *call) {
+    struct handle_state *state = handles.lookup(&call->handle_key);
+    return state ? &state->streams[call->header.dir & 1] : 0;
 }
 
 /* What to do with one call's bytes: everything is emitted here (0), or a tail call finishes it (1 + its index). */

@@ -29,14 +29,23 @@ _SOCKET_TRACEPOINTS = {"on_sys_exit": "sys_exit", "on_tcp_state": "inet_sock_set
 _OPTIONAL_TRACEPOINTS = {"on_uring": "io_uring_complete"}
 """Those of what a kernel may be built without."""
 _TAILS = {
-    "socket_tails": ("walk_socket", "head_socket", "gather_socket", "on_ciphertext", "on_jsse", "on_sendfile", "on_names"),
+    "socket_tails": (
+        "walk_socket",
+        "head_socket",
+        "gather_socket",
+        "on_ciphertext",
+        "on_jsse",
+        "on_sendfile",
+        "on_names",
+        "head_jsse",
+    ),
     "handle_tails": ("walk_handle", "head_handle"),
 }
 _COMMON = ("ssl_", "walk_", "head_")
 """What nearly every host's probes need is loaded at once, on two threads; the rest when a library is found that needs it."""
 _SOON = ("go_",)
 """What a program needs that is executed later and makes its first request at once: loaded as soon as capture runs."""
-_HEAD_PROGRAMS, _JAVA_PROGRAMS = ("head_socket", "head_handle"), ("on_jsse",)
+_HEAD_PROGRAMS, _JAVA_PROGRAMS = ("head_socket", "head_handle", "head_jsse"), ("on_jsse", "head_jsse")
 _KIND_MUTED = 5
 _SOCKET_STATE, _HANDLE_STATE = (64, 12, 16), (64, 16, 8)
 """Size of struct socket_state and struct handle_state in bpf/state.h, and the offsets of `kind` and `opened`."""
