@@ -14,6 +14,7 @@ from qtap.captures.format import Header
 from qtap.captures.reader import CaptureReader
 from qtap.captures.replay import ReplaySource
 from qtap.captures.writer import Recorder
+from qtap.config.tap import Tap
 from qtap.exports.event import System
 from qtap.exports.http_transaction import Level
 from qtap.flow.log import TransactionLog
@@ -50,6 +51,7 @@ class Options(msgspec.Struct, frozen=True):
     record: str = ""
     force: bool = False
     level: Level = "full"
+    tap: Tap = Tap()
     pids: frozenset[int] = frozenset()
     exes: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
@@ -174,7 +176,9 @@ class Session:
             return ReplaySource(self._reader, pace=self._options.demo, on_end=self._replay_ended)
         from qtap.capture.checks import can_capture
         from qtap.capture.containers import Sockets
+        from qtap.config.filters import Filters
         from qtap.flow.live import LiveOptions, LiveSource
+        from qtap.flow.reach import Reach
         from qtap.flow.selection import Selection
         from qtap.flow.toggles import parse
 
@@ -198,6 +202,8 @@ class Session:
             java=options.java,
             sockets=Sockets.chosen(options.docker_socket, options.containerd_socket, options.cri_socket),
             trace=trace,
+            filters=Filters(options.tap.rules, options.tap.groups),
+            reach=Reach(options.tap.direction, options.tap.ignore_loopback),
         )
         return LiveSource(live, self._ready, self._failed, self._unmatched_yet)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from qtap.app import Options
     from qtap.capture.checks import Check
+    from qtap.config.document import ConfigError
+    from qtap.config.tap import Tap
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -30,7 +32,8 @@ Examples:
   sudo qtap-tui doctor --pid 4711            why one process does not show
 
 \b
-Exit status: 0 ended as asked, 1 failed while running, 2 wrong usage, 3 this host cannot capture."""
+Exit status: 0 ended as asked, 1 failed while running, 2 wrong usage or configuration,
+3 this host cannot capture."""
 
 
 class Size(click.ParamType[int]):
@@ -109,6 +112,8 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option("--level", type=click.Choice(["summary", "headers", "full"]), default="full", show_default=True,
               help="How much of each request is captured. summary: who, where, status, sizes, times; headers: header lines "
               "too; full: bodies too. Below full, bodies never leave the kernel.")  # fmt: skip
+@click.option("--config", metavar="FILE", default="", help="Take what to capture from a configuration file (YAML); - is stdin.")
+@click.option("--lenient", is_flag=True, help="Warn of keys in --config that are not known, instead of refusing them.")
 @click.option("--pid", "pids", type=click.IntRange(1), multiple=True, help="Capture only this process and its children.")
 @click.option("--exe", "exes", metavar="TEXT", multiple=True, help="Capture only executables whose path contains this.")
 @click.option("--container", "containers", metavar="NAME", multiple=True, help="Capture only this container (name or id).")
@@ -152,8 +157,12 @@ def _run(ctx: click.Context, given: dict[str, Any]) -> int:
     from qtap.app import CannotCaptureError, Options, UsageError, run_headless, run_screen
     from qtap.captures.format import CaptureError
 
+    _start_logging(given)
+    tap = _read_tap(given)
+    if tap is None:
+        return 2
     options = Options(
-        replay=given["replay"], demo=given["demo"], record=given["record"], force=given["force"], level=given["level"],
+        replay=given["replay"], demo=given["demo"], record=given["record"], force=given["force"], level=given["level"], tap=tap,
         pids=frozenset(given["pids"]), exes=given["exes"], containers=given["containers"],
         docker_socket=given["docker_socket_endpoint"], containerd_socket=given["containerd_socket_endpoint"],
         cri_socket=given["cri_runtime_socket_endpoint"],
@@ -162,13 +171,41 @@ def _run(ctx: click.Context, given: dict[str, Any]) -> int:
     )  # fmt: skip
     runner: Callable[[Options], int] = run_headless if given["no_ui"] else run_screen
     try:
-        _start_logging(given)
         return runner(options)
     except CannotCaptureError as error:
         click.echo(f"qtap-tui: {error}", err=True)
         return 3
     except (CaptureError, UsageError) as error:
         raise click.UsageError(str(error)) from None
+
+
+def _read_tap(given: dict[str, Any]) -> Tap | None:
+    """Give what the configuration says of capturing; None after its mistakes were told."""
+    from qtap.config.tap import Tap
+
+    if not (path := given["config"]):
+        return Tap()
+    import logging
+
+    from qtap.config.document import ConfigError
+    from qtap.config.schema import load
+
+    log = logging.getLogger("qtap")
+    try:
+        loaded = load(path, lenient=given["lenient"])
+    except ConfigError as error:
+        _tell_mistakes(error)
+        return None
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    if given["demo"] or given["replay"]:
+        log.warning("%s: its section tap is about live capture: a replay shows all that the capture holds", path)
+    return loaded.tap
+
+
+def _tell_mistakes(error: ConfigError) -> None:
+    for problem in error.problems:
+        click.echo(printable(f"qtap-tui: {problem}"), err=True)
 
 
 def _start_logging(given: dict[str, Any]) -> None:
@@ -212,6 +249,28 @@ def doctor(ctx: click.Context, pid: int | None) -> None:
     host_fails = _print_checks(checks())
     process_fails = pid is not None and _print_checks(diagnose(pid))
     ctx.exit(3 if host_fails else int(process_fails))
+
+
+@command.command()
+@click.argument("file")
+@click.option("--lenient", is_flag=True, help="Warn of keys that are not known, instead of refusing them.")
+@click.pass_context
+def validate(ctx: click.Context, file: str, lenient: bool) -> None:
+    """Check a configuration FILE (- is stdin), and name each mistake with its line and column.
+
+    Exit status: 0 it can be used, 2 it cannot.
+    """
+    from qtap.config.document import ConfigError
+    from qtap.config.schema import load
+
+    try:
+        loaded = load(file, lenient=lenient)
+    except ConfigError as error:
+        _tell_mistakes(error)
+        ctx.exit(2)
+    for warning in loaded.warnings:
+        click.echo(printable(f"warning: {warning}"), err=True)
+    click.echo(printable(f"{file}: ok"))
 
 
 def _print_checks(found: Iterable[Check]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from qtap.flow.reach import Unread
 from qtap.flow.sockets import Totals
 from qtap.model import Connection, Endpoint, Transaction
 from qtap.wire import http1, http2
@@ -22,8 +23,8 @@ _EARLY_LIMIT = 64
 class Owner(Listener, Protocol):
     """Is told of a connection's transactions, and when it may have missed some."""
 
-    def speaks(self, connection: Connection) -> None:
-        """The first message tells which end is the server."""
+    def speaks(self, connection: Connection) -> bool:
+        """The first message tells which end is the server. Gives whether the connection is wanted."""
 
     def lost(self, connection: Connection) -> None:
         """Calls of this connection are missing."""
@@ -177,6 +178,12 @@ class Conversation:
         for payload, at, boundary in early:
             self._feed(from_client=False, payload=payload, at=at, boundary=boundary)
 
+    def ignore(self, at: int) -> None:
+        """Read no more of it: it turned out not to be wanted."""
+        self._early = []
+        self.observer.end(at, "")
+        self.observer = Unread()
+
     def end(self, at: int, reason: str) -> None:
         """The connection is gone, or capture stops."""
         self.release()
@@ -253,8 +260,8 @@ class Conversation:
         attach = self._attach = self._attach or Attach()
         client = attach.feed(direction, payload, at, boundary=boundary)
         if client is not None:
-            self._found_client(client)
             self.observer = http2.Observer(self, self.connection, self._body_limit, from_start=False)
+            self._found_client(client)
             for held_direction, data, held_at, held_boundary in attach.held:
                 self.observer.feed(held_direction == client, data, held_at, held_boundary)
 
@@ -262,7 +269,8 @@ class Conversation:
         self._attach = None
         self.connection.server = direction == IN
         self.known_role = True
-        self._owner.speaks(self.connection)
+        if not self._owner.speaks(self.connection):
+            self.ignore(0)
 
     def _is_early(self, direction: int, payload: bytes) -> bool:
         # A write is reported when it returns: with one thread writing and another reading, the answer may be reported first.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from qtap.flow.conversation import missing_host
 from qtap.flow.peers import Peers
+from qtap.flow.reach import Reach
 from qtap.flow.reports import Reports
 from qtap.model import Connection, Endpoint, Sink, Transaction
 
@@ -19,12 +20,13 @@ _UNKNOWN_HOST = str(Endpoint())
 class Delivery:
     """Implements `qtap.flow.conversation.Owner`."""
 
-    def __init__(self, sink: Sink, reports: Reports) -> None:
+    def __init__(self, sink: Sink, reports: Reports, reach: Reach) -> None:
         self.seek: Callable[[int], None] = lambda _pid: None
         """Asks for the sockets of a process whose OpenSSL handles have none; once for each process."""
         self._sink = sink
         self._reports = reports
-        self._peers = Peers()
+        self._reach = reach
+        self._peers = Peers(both_ends=not reach.halves)
         self._unmatched: deque[tuple[int, Transaction]] = deque()
         self._sought: set[int] = set()
 
@@ -43,16 +45,17 @@ class Delivery:
         else:
             self._sink.transaction_finished(transaction)
 
-    def speaks(self, connection: Connection) -> None:
-        """Report a connection, now that its direction is known."""
+    def speaks(self, connection: Connection) -> bool:
+        """Report a connection, now that its direction is known; give whether it is wanted."""
         self._reports.at_once(connection, time.time_ns())
+        return self._reach.takes(connection)
 
     def lost(self, connection: Connection) -> None:
         """Pair nothing across a loss."""
         self._peers.lost(connection)
 
-    def found(self, connection: Connection, ends: tuple[Endpoint, Endpoint]) -> None:
-        """Take that the socket of a connection is known now, or is another one."""
+    def found(self, connection: Connection, ends: tuple[Endpoint, Endpoint]) -> bool:
+        """Take that the socket of a connection is known now, or is another one; give whether that is wanted."""
         unplaced = self._peers.take_unplaced(connection)
         self._peers.closed(connection)
         connection.local, connection.remote = ends
@@ -60,6 +63,7 @@ class Delivery:
             if transaction.host == _UNKNOWN_HOST:
                 transaction.host = missing_host(transaction)
             self._peers.opened(transaction)
+        return self._reach.takes(connection)
 
     def ending(self, connection: Connection) -> None:
         """Take that a connection's socket, if it is not known yet, will not be."""

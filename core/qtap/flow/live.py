@@ -24,6 +24,7 @@ from qtap.capture.tls import NAMES
 from qtap.config.filters import Filters
 from qtap.flow.delivery import Delivery
 from qtap.flow.policy import Policy
+from qtap.flow.reach import EVERYWHERE, Reach
 from qtap.flow.selection import Selection
 from qtap.flow.table import ConnectionTable, is_for_table
 from qtap.flow.toggles import Toggles
@@ -53,7 +54,7 @@ class LiveOptions(msgspec.Struct, frozen=True):
     """Names of the TLS libraries to set probes in; None for all."""
     java: bool = False
     """Load an agent into each JVM."""
-    ignore_loopback: bool = False
+    reach: Reach = EVERYWHERE
     sockets: Sockets = Sockets()
     """Where container engines may listen."""
     trace: Toggles = Toggles()
@@ -95,6 +96,7 @@ class LiveSource:
             self.processes.get,
             body_limit=body_limit,
             live_limit=options.memory // 2,
+            reach=options.reach,
             deliver=self._trace.delivery if self._trace else Delivery,
         )
         self._thread.start()
@@ -137,7 +139,7 @@ class LiveSource:
         self._engine = Engine(
             compiled(),
             ring_size=options.ring_size,
-            scope=self._policy.scope(options.level, ignore_loopback=options.ignore_loopback),
+            scope=self._policy.scope(options.level, ignore_loopback=options.reach.ignore_loopback),
             java=options.java,
         )
         self._table.mute = self._trace.muting(self._engine.mute) if self._trace else self._engine.mute

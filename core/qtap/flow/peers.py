@@ -24,7 +24,9 @@ Sides = tuple[Waiting, Waiting]
 class Peers:
     """Matches transactions by the connection's two addresses and their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, both_ends: bool = True) -> None:
+        """`both_ends`: whether the other end of a local connection can be expected at all."""
+        self._both_ends = both_ends
         self._local: set[str] = {"127.0.0.1", "::1"}
         self._pending: dict[Key, Sides] = {}
         self._sides: dict[str, Sides] = {}
@@ -58,7 +60,7 @@ class Peers:
 
     def _find(self, connection: Connection) -> Sides | None:
         """Give the two ends of `connection`; None when only one can be on this host."""
-        if not connection.local.ip or not connection.remote.ip:
+        if not self._both_ends or not connection.local.ip or not connection.remote.ip:
             return None
         self._local.add(connection.local.ip)
         if connection.remote.ip not in self._local:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from qtap.capture import records
 from qtap.capture.files import Piece
 from qtap.capture.records import (
+    CLIENT,
     CLOSE,
     DATA,
     ENDS_CHUNKED,
@@ -21,6 +22,7 @@ from qtap.capture.records import (
     HELLO,
     IN,
     OUT,
+    SERVER,
     SIZE,
     SKIPPED,
     TYPE_AT,
@@ -31,6 +33,7 @@ from qtap.flow.clock import clock_offset, following
 from qtap.flow.conversation import Conversation
 from qtap.flow.delivery import Delivery
 from qtap.flow.index import Index, Key
+from qtap.flow.reach import EVERYWHERE, Reach, ReachSink
 from qtap.flow.reports import Reports
 from qtap.flow.sockets import Sockets, Totals, other
 from qtap.flow.stall import Stalls
@@ -60,9 +63,10 @@ class ConnectionTable:
         *,
         body_limit: int,
         live_limit: int = 1 << 30,
-        deliver: Callable[[Sink, Reports], Delivery] = Delivery,
+        reach: Reach = EVERYWHERE,
+        deliver: Callable[[Sink, Reports, Reach], Delivery] = Delivery,
     ) -> None:
-        self.sink = sink
+        self.sink = sink = ReachSink(sink, reach) if reach else sink
         self.watched: Callable[[int], bool] = lambda _: True
         """Whether anything is told of a process; asked when a connection begins."""
         self.reads: Callable[..., bool] = lambda _pid, *, tls: True  # noqa: ARG005
@@ -77,7 +81,7 @@ class ConnectionTable:
         self.offset = clock_offset()
         """Nanoseconds to add to a record's time to get the time since the epoch."""
         self._reports = Reports(sink)
-        self.delivery = deliver(sink, self._reports)
+        self.delivery = deliver(sink, self._reports, reach)
         self._sockets = Sockets(self._reports)
         self._stalls = Stalls(body_limit)
         self._index = Index()
@@ -116,10 +120,11 @@ class ConnectionTable:
         ):
             if conversation is not None:
                 self._displace(key, conversation, now)
-            if not self.reads(tgid, tls=layer != 0):
-                self.mute(sk, tgid, handle, opened)
-                return
             ends = (family, local, local_port, remote, remote_port)
+            if not self.reads(tgid, tls=layer != 0):
+                speaks_first = CLIENT if direction == OUT else SERVER
+                self._leave_unread((sk, tgid, handle, opened), ends, speaks_first if opened and not position else 0, now)
+                return
             conversation = self._begin(key, sk, tgid, layer=layer, born=opened, ends=ends)
         elif conversation.sk != sk and sk:
             conversation.born = opened
@@ -157,6 +162,13 @@ class ConnectionTable:
                 self._without_data(conversation, direction, flags, total - offset - len(data), now)
 
         self._stalls.behind(conversation, act, len(data), sent=direction == OUT)
+
+    def _leave_unread(self, which: tuple[int, int, int, int], ends: Ends, side: int, now: int) -> None:
+        """Take that the kernel began to copy what is not wanted, before it heard so: at most the connection is told of."""
+        sk, tgid, handle, born = which
+        if not handle and self.watched(tgid) and self._sockets.adopt(sk, born) is None:
+            other(self._sockets.told(sk, born, lambda: self._of_socket(sk, tgid, born, ends), now), side, "")
+        self.mute(sk, tgid, handle, born)
 
     def _take_notice(self, pages: mmap.mmap | bytes, at: int) -> None:
         """Take a record that is about a connection itself."""
@@ -265,9 +277,11 @@ class ConnectionTable:
 
     def _found_socket(self, key: Key, conversation: Conversation, sk: int, ends: tuple[Endpoint, Endpoint]) -> None:
         self._index.move(key, conversation, sk)
-        self.delivery.found(conversation.connection, ends)
+        is_wanted = self.delivery.found(conversation.connection, ends)
         if conversation.known_role:
             self._reports.at_once(conversation.connection, time.time_ns())
+            if not is_wanted:
+                conversation.ignore(time.time_ns())
 
     def _socket_closed(self, sk: int, totals: Totals, now: int) -> None:
         keys = self._index.of_socket(sk)

@@ -14,6 +14,7 @@ from qtap.capture import records
 from qtap.capture.processes import ProcessTable
 from qtap.flow.addresses import endpoints
 from qtap.flow.delivery import Delivery
+from qtap.flow.reach import Reach
 from qtap.flow.reports import Reports
 from qtap.flow.toggles import LAYERS, Toggles
 from qtap.model import Connection, Sink, Transaction
@@ -106,9 +107,9 @@ class Trace:
 
         return traced
 
-    def delivery(self, sink: Sink, reports: Reports) -> Delivery:
+    def delivery(self, sink: Sink, reports: Reports, reach: Reach) -> Delivery:
         """Make what is told of connections and transactions, and traces it."""
-        return _Delivery(sink, reports, self)
+        return _Delivery(sink, reports, reach, self)
 
     def _exe(self, pid: int) -> str:
         return self._processes.get(pid).exe if pid else ""
@@ -120,8 +121,8 @@ def _modules(layer: int, exe: str) -> tuple[str, ...]:
 
 
 class _Delivery(Delivery):
-    def __init__(self, sink: Sink, reports: Reports, trace: Trace) -> None:
-        super().__init__(sink, reports)
+    def __init__(self, sink: Sink, reports: Reports, reach: Reach, trace: Trace) -> None:
+        super().__init__(sink, reports, reach)
         self._trace = trace
 
     def opened(self, transaction: Transaction) -> None:
@@ -133,9 +134,12 @@ class _Delivery(Delivery):
         self._say(transaction.connection, f"finished {transaction.id} status={transaction.status} incomplete={missing}")
         super().finished(transaction)
 
-    def speaks(self, connection: Connection) -> None:
+    def speaks(self, connection: Connection) -> bool:
         self._say(connection, "role " + ("server" if connection.server else "client"))
-        super().speaks(connection)
+        is_wanted = super().speaks(connection)
+        if not is_wanted:
+            self._say(connection, "ignored")
+        return is_wanted
 
     def lost(self, connection: Connection) -> None:
         self._say(connection, "gap: calls are missing")
