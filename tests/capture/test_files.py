@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,22 @@ def test_the_record_says_the_path_from_its_end() -> None:
     data = (7).to_bytes(8, "little") + (8).to_bytes(8, "little") + (9).to_bytes(8, "little") + (1).to_bytes(8, "little")
     assert Piece.of(data + b"c\0b b\0a\0", 5, 100, 3) == Piece(5, b"a/b b/c", 7, 8, 9, 100, 3)
     assert Piece.of(data[:24] + bytes(8) + b"c\0", 5, 100, 3).path == b""
+
+
+def test_no_link_on_the_path_is_followed(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert got(Files(), piece_of(path)) == DATA
+    assert got(Files(), piece_of(tmp_path / "link" / path.name)) == b""
+
+
+def test_what_is_too_large_is_not_read_though_the_file_is_open(tmp_path: Path) -> None:
+    path, size = tmp_path / "sparse", 1 << 30
+    path.touch()
+    os.truncate(path, size)
+    files = Files()
+    got(files, piece_of(path, size=1))
+    tracemalloc.start()
+    assert got(files, piece_of(path, size=size)) == b""
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20

@@ -17,6 +17,8 @@ import time
 from collections import OrderedDict
 from typing import NamedTuple
 
+from qtap.capture.inside import open_inside
+
 _PIECE = struct.Struct("<4Q")
 """struct file_piece of bpf/record.h."""
 _THREADS = 2
@@ -166,7 +168,7 @@ class Files:
 
     def _read_at_once(self, answer: Answer) -> bool:
         piece, known = answer.piece, self._open.get(answer.piece.key)
-        if known is None:
+        if known is None or answer.want > _BYTES_LIMIT:
             return False
         data = bytearray(answer.want)
         try:
@@ -202,8 +204,9 @@ def read_piece(root: str, answer: Answer) -> None:
     folder = opened = -1
     try:
         folder = os.open(f"{root}/{answer.piece.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        # By name only: to open a device or a pipe can do something.
-        opened = os.open(answer.piece.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        # By name only: to open a device or a pipe can do something. The kernel told the path without links: where there is one
+        # now, a container may want it to lead to a file of the host.
+        opened = open_inside(folder, answer.piece.path, os.O_PATH | os.O_NOFOLLOW, links=False)
         if _is_same(os.fstat(opened), answer.piece):
             _read(opened, answer)
     except OSError:

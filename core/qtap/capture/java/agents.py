@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+from qtap.capture.inside import open_inside
 from qtap.capture.java.attach import ask
-from qtap.capture.java.inside import open_inside
 from qtap.capture.java.jar import agent_jar
 from qtap.capture.java.jvm import Jvm, RefusalError, catches_sigquit, describe, has_ended, jvms
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qtap.capture.java.inside import open_inside
+from qtap.capture.inside import open_inside
 
 
 def test_a_link_is_followed_as_the_container_would(tmp_path: Path) -> None:
