@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
+from qtap.capture.inside import open_inside
 from qtap.capture.java.credentials import acting_as
 from qtap.capture.java.jvm import Jvm, RefusalError, catches_sigquit, has_ended
 
@@ -37,15 +40,27 @@ def ask(jvm: Jvm, tmp: int, pidfd: int, command: str, *arguments: str) -> str:
 
 
 def _exchange(jvm: Jvm, tmp: int, request: bytes) -> str:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+    with _socket(jvm, tmp) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_ANSWER_WAIT)
         try:
             with acting_as(jvm.uid, jvm.gid):
-                connection.connect(f"/proc/self/fd/{tmp}/{_socket_name(jvm)}")
+                connection.connect(path)
             connection.sendall(request)
             return _read_all(connection)
         except TimeoutError:
             raise RefusalError("does not answer; it may hang") from None
+
+
+@contextmanager
+def _socket(jvm: Jvm, tmp: int) -> Iterator[str]:
+    """Give a path to the JVM's socket; never to one of the host, to which a link in a container may lead."""
+    fd = open_inside(tmp, _socket_name(jvm), os.O_PATH | os.O_NOFOLLOW, links=False)
+    try:
+        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            raise RefusalError("has another file where its attach socket should be")
+        yield f"/proc/self/fd/{fd}"
+    finally:
+        os.close(fd)
 
 
 def _read_all(connection: socket.socket) -> str:
