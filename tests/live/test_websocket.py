@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import sys
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.program import Capture, Fields, is_server
-from tests.live.websocket_ends import COUNT, answer_to, said
+from tests.live.program import Capture, is_server
+from tests.live.websocket_ends import COUNT, answers, said, spelled, texts
 
 pytestmark = pytest.mark.live
 ENDS = [sys.executable, "-m", "tests.live.websocket_ends"]
@@ -21,7 +20,6 @@ CASES = [
     ("aiohttp", "websockets", "compressed", False),
     ("aiohttp", "aiohttp", "plain", True),
 ]
-ANSWERED = [*map(said, range(COUNT)), "in three fragments"]
 
 
 @pytest.mark.parametrize(("server", "client", "compression", "tls"), CASES)
@@ -46,22 +44,11 @@ def test_both_ends_show_every_message(
         assert "incomplete" not in transaction
         sent, came = texts(transaction, "client"), texts(transaction, "server")
         assert sent == record
-        assert sent[:COUNT] == [line(said(n)) for n in range(COUNT)]
-        assert came == [line(answer_to(message)) for message in ANSWERED][: len(record)]
+        assert sent[:COUNT] == [spelled(said(n)) for n in range(COUNT)]
+        assert came == [spelled(answer) for answer in answers()][: len(record)]
         messages = transaction["websocket"]["messages"]
         assert {message["type"] for message in messages} >= {"text", "binary", "close"}
         assert any(message.get("compressed") for message in messages) == (compression == "compressed")
     ours, theirs = found
     if not tls:
         assert ours["metadata"]["peer_request_id"] == theirs["metadata"]["request_id"]
-
-
-def texts(transaction: Fields, end: str) -> list[str]:
-    """The data messages of one end, as the server's record spells them."""
-    chosen = [m for m in transaction["websocket"]["messages"] if m["from"] == end and m["type"] in ("text", "binary")]
-    bodies = [(message["type"], base64.b64decode(message.get("body", ""))) for message in chosen]
-    return [body.decode() if kind == "text" else body.hex() for kind, body in bodies]
-
-
-def line(message: str | bytes) -> str:
-    return message if isinstance(message, str) else message.hex()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import ssl
 import sys
@@ -14,6 +15,7 @@ from aiohttp import web
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from tests.live.program import Fields
 from tests.live.wires import server_context
 
 COUNT = 211
@@ -35,7 +37,7 @@ async def serve_websockets(*, compressed: bool, context: ssl.SSLContext | None) 
 
     async def echo(end: ServerConnection) -> None:
         async for message in end:
-            record.append(_line(message))
+            record.append(spelled(message))
             await end.send(answer_to(message))
         _tell({"seen": record})
 
@@ -51,7 +53,7 @@ async def serve_aiohttp(*, compressed: bool, context: ssl.SSLContext | None) -> 
         end = web.WebSocketResponse(compress=compressed)
         await end.prepare(request)
         async for message in end:
-            record.append(_line(message.data))
+            record.append(spelled(message.data))
             answer = answer_to(message.data)
             await (end.send_str(answer) if isinstance(answer, str) else end.send_bytes(answer))
         _tell({"seen": record})
@@ -89,7 +91,19 @@ async def ask_aiohttp(url: str, *, compressed: bool, context: ssl.SSLContext | N
             assert (await end.receive()).data == answer_to(message)
 
 
-def _line(message: str | bytes) -> str:
+def answers() -> list[str | bytes]:
+    """What the server says to all that the client does, in order."""
+    return [answer_to(message) for message in [*map(said, range(COUNT)), "in three fragments"]]
+
+
+def texts(transaction: Fields, end: str) -> list[str]:
+    """The data messages of one end, as the server's record spells them."""
+    chosen = [m for m in transaction["websocket"]["messages"] if m["from"] == end and m["type"] in ("text", "binary")]
+    bodies = [(message["type"], base64.b64decode(message.get("body", ""))) for message in chosen]
+    return [body.decode() if kind == "text" else body.hex() for kind, body in bodies]
+
+
+def spelled(message: str | bytes) -> str:
     return message if isinstance(message, str) else message.hex()
 
 

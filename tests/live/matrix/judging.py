@@ -83,12 +83,11 @@ def _difference(transaction: Fields, wanted: dict[str, Seen], marks: set[str], t
     if port not in (seen.port, 0) or response.get("headers", {}).get("X-Id", seen.id) != seen.id:
         return "pairings", f"{name} of port {seen.port} has port {port} and answers {response.get('headers', {}).get('X-Id')}"
     target = "/" + (*request["url"].split("/", 3), "", "", "", "")[3]
-    is_headless = "attached_mid_connection" in marks
     for captured, true in ((request["method"], seen.method), (target, seen.target), (response["status"], seen.status)):
         if captured != true and not (marks and captured in ("", "/", 0)):
             return "headers", f"{name} has {captured!r} for {true!r}"
     for side, lines in (("request", seen.request_headers), ("response", seen.response_headers)):
-        if transaction[side].get("headers") or not is_headless:
+        if transaction[side].get("headers") or not marks & {f"{side}_lost", "attached_mid_connection"}:
             words = _header_difference(transaction[side].get("headers", {}), joined(lines), transaction, side, terms)
             if words:
                 return "headers", f"{name} {side}: {words}"

@@ -60,6 +60,11 @@ of the transaction is whole.
 
 {reasons}
 
+## What no row shows
+
+Programs in a container with a libssl of its own, gRPC of Go, musl's and BoringSSL's own clients (Chrome, Bun), and Firefox. That
+they have no row says nothing about whether they are seen.
+
 ## Versions
 
 {versions}

@@ -97,6 +97,13 @@ def test_a_body_that_is_marked_as_cut_is_incomplete_and_not_wrong() -> None:
     assert (counts.wrong, counts.incomplete, counts.client) == (0, 1, 1)
 
 
+def test_a_response_that_is_marked_as_lost_is_incomplete_and_not_wrong() -> None:
+    found = everything()
+    found[0] |= {"incomplete": ["response_lost"], "response": {"status": 0}}
+    counts = judged(found)
+    assert (counts.wrong, counts.incomplete, counts.client) == (0, 1, 1)
+
+
 def test_a_field_that_is_marked_as_unknown_may_be_missing_but_no_known_one_may_differ() -> None:
     found = everything()
     found[0] |= {"incomplete": ["request_headers_unknown"]}

@@ -1,0 +1,87 @@
+"""Cells of what carries messages: gRPC and WebSocket."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+
+from tests.live.asking import COUNT, Ask
+from tests.live.ends import Command
+from tests.live.matrix.cell import Bench, Cell, Mode, Outcome
+from tests.live.matrix.cells_python import MEMORY, needs
+from tests.live.matrix.exchange import Exchange
+from tests.live.matrix.judging import Terms
+from tests.live.matrix.parties import client, server
+from tests.live.program import PATIENCE, Capture, is_server
+from tests.live.servers import body_for
+from tests.live.websocket_ends import answers, spelled, texts
+
+BORINGSSL = "BoringSSL, static and stripped, in grpcio's extension"
+UNNAMED = "not seen: its TLS functions have no symbols, and no byte pattern of BoringSSL that would be sure is known"
+_SOCKETS = [sys.executable, "-m", "tests.live.websocket_ends"]
+
+
+def _grpc(_: Bench) -> Command:
+    return [sys.executable, "-m", "tests.live.matrix.grpc_ends"]
+
+
+def _calls(ident: str) -> Iterable[Ask]:
+    for n in range(COUNT):
+        name = f"{ident}-{n}"
+        message = body_for(name, (0, 1, 1_000, 20_000, 100_000)[n % 5])
+        yield Ask(name, "POST", ("One", "Many")[n % 2], (), message, chunked=False, new_connection=False)
+
+
+def _grpc_cell(name: str, *, tls: bool) -> Cell:
+    run = Exchange(client(_grpc), server(_grpc, tls=tls), terms=Terms(is_partial=True), asks=_calls, known=False)
+    library, ends, why = (BORINGSSL, (), UNNAMED) if tls else ("none", ("client", "server"), "")
+    return Cell(name, "grpcio", "grpcio", library, "gRPC", run, ends=ends, why=why, absent=needs("grpc"))
+
+
+class _WebSocket:
+    """One connection, and 211 messages each way and what else its client says; compared one by one."""
+
+    def __init__(self, serves: str, asks: str, *, tls: bool) -> None:
+        self._serves, self._asks, self._tls = serves, asks, tls
+
+    def __call__(self, bench: Bench, _: Mode, outcome: Outcome) -> None:
+        pem = str(bench.certificate) if self._tls else ""
+        with Capture("--ring-size", "256MB", "--http-buffer-size", "8MB") as capture:
+            command = [*_SOCKETS, "server", self._serves, "compressed", pem]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as serving:
+                assert serving.stdin is not None
+                assert serving.stdout is not None
+                port = json.loads(serving.stdout.readline())["port"]
+                url = f"{'wss' if self._tls else 'ws'}://127.0.0.1:{port}/"
+                subprocess.run([*_SOCKETS, "client", self._asks, "compressed", pem, url], check=True, timeout=PATIENCE)
+                said = json.loads(serving.stdout.readline())["seen"]
+                serving.stdin.close()
+        counts = outcome.counts
+        counts.requests = len(said)
+        came = list(map(spelled, answers()))[: len(said)]
+        for one in capture.transactions:
+            pairs = zip(texts(one, "client"), texts(one, "server"), said, came, strict=False)
+            right = sum((sent, got) == (true, answer) for sent, got, true, answer in pairs)
+            counts.bodies += len(texts(one, "client")) - right
+            counts.incomplete += "incomplete" in one
+            if is_server(one):
+                counts.server += right
+            else:
+                counts.client += right
+
+
+def _websocket_cell(name: str, serves: str, asks: str, *, tls: bool) -> Cell:
+    run = _WebSocket(serves, asks, tls=tls)
+    absent = needs("websockets", "aiohttp")
+    return Cell(name, asks, serves, MEMORY if tls else "none", "WebSocket", run, modes=("new",), absent=absent)
+
+
+CELLS = [
+    _websocket_cell("websocket", "websockets", "websockets", tls=True),
+    _websocket_cell("websocket-aiohttp", "aiohttp", "aiohttp", tls=True),
+    _websocket_cell("websocket-plain", "websockets", "aiohttp", tls=False),
+    _grpc_cell("grpc-plain", tls=False),
+    _grpc_cell("grpc-tls", tls=True),
+]
