@@ -62,12 +62,24 @@ def test_attached_to_a_reader_that_takes_headers_of_frames_apart(first: int) -> 
     assert sum(one.method in {"POST", "GET"} for one in found) > (len(CALLS) - first) // 6
 
 
+@pytest.mark.parametrize("first", range(1, len(CALLS) * 3 // 4, 3))
+@pytest.mark.parametrize("size", [10, 23, 40])
+def test_attached_to_a_writer_whose_calls_are_seen_in_small_parts(first: int, size: int) -> None:
+    talk = Talk(from_start=False, greeting=False)
+    for from_client, call in CALLS[first:]:
+        talk.call([call[start : start + size] for start in range(0, len(call), size)], from_client=from_client)
+    found = talk.ends()
+    check(found, TRUTHS)
+    whole = Talk(from_start=False, greeting=False)
+    for from_client, call in CALLS[first:]:
+        whole.call([call], from_client=from_client)
+    assert len(found) >= len(whole.ends())
+
+
 def test_a_header_of_a_frame_alone_convinces_only_with_the_payload_that_it_tells_of() -> None:
     for payload in (b"12345678", b"1234567890"):
         talk = Talk(from_start=False).client(frame(0, 0, 1, b"123456789")[:9]).client(payload)
         assert not talk.observer._requests.in_step  # noqa: SLF001 - the state that is told of
-    talk = Talk(from_start=False).client(frame(0, 0, 1, b"123456789")[:9], b"123456789")
-    assert not talk.observer._requests.in_step  # noqa: SLF001 - the state that is told of
     talk = Talk(from_start=False).client(frame(0, 0, 1, b"123456789")[:9]).loses(1, from_client=True).client(b"123456789")
     assert not talk.observer._requests.in_step  # noqa: SLF001 - the state that is told of
     assert Talk(from_start=False).client(frame(0, 0, 1, b"123456789")[:9]).client(b"123456789").observer._requests.in_step  # noqa: SLF001 - the state that is told of

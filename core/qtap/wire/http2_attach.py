@@ -101,6 +101,8 @@ class Attach:
             self._hold(direction, data, at, boundary=boundary)
             if self._size > _MOST_HELD:
                 self.forget()
+        elif self.held and not any(one.in_step or one.promising for one in self._streams):
+            self.forget()
         return None
 
     def _hold(self, direction: int, data: bytes, at: int, *, boundary: bool) -> None:

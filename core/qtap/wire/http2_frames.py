@@ -3,7 +3,8 @@
 A direction is in step when it knows where the next frame begins: right behind the last one. Out of step, after a loss or where
 the connection was open before capture, it waits for a captured call that begins with frames, and is not convinced by less than
 a chain of them that ends where the call does. Some readers, Go's server among them, take the header of a frame and its payload
-by two calls, and so never by one that holds a frame: these two count as one.
+by two calls, and so never by one that holds a frame: these two count as one. So do the parts of a call that gathers them from
+several places in memory, as gRPC's writes do.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _MAX_FRAME: Final = 1 << 20
 """Bytes of a frame that is believed out of step: 16 KB by default, 1 MB with Go, 16 MB in theory."""
 _CONVINCING: Final = 3
 """Whole frames that convince where a call ends within another."""
+_MOST_PROMISED: Final = 1 << 15
+"""Bytes of a call that are held until they are a chain or not."""
 _NO_STREAM: Final = frozenset((SETTINGS, PING, GOAWAY))
 _FLAGS: Final = {
     DATA: 0x09, HEADERS: 0x2D, PRIORITY: 0, RST_STREAM: 0, SETTINGS: 0x01, PUSH_PROMISE: 0x0C, PING: 0x01, GOAWAY: 0,
@@ -133,8 +136,8 @@ class FrameStream:
     """Reads one direction, frame by frame."""
 
     __slots__ = (
-        "_block", "_block_stream", "_block_then", "_block_wire", "_buffer", "_decoder", "_ends", "_frames", "_header", "_left",
-        "_need", "_padded", "_padding", "_preface", "_stream", "done", "in_step",
+        "_block", "_block_stream", "_block_then", "_block_wire", "_buffer", "_decoder", "_ends", "_frames", "_left", "_need",
+        "_padded", "_padding", "_preface", "_promise", "_stream", "done", "in_step",
     )  # fmt: skip
 
     def __init__(self, frames: Frames, *, in_step: bool, fresh: bool, preface: bool) -> None:
@@ -147,8 +150,8 @@ class FrameStream:
         self._preface = preface
         self._buffer = bytearray()
         """A frame, not DATA, or the preface, of which only a part has come."""
-        self._header = b""
-        """What the last call carried, when it was the header of a frame alone, and out of step."""
+        self._promise = b""
+        """What the last call carried so far, out of step, when it may be the beginning of frames."""
         self._need = 0
         """Bytes that `_buffer` must hold before it is worth a look."""
         self._left = 0
@@ -173,8 +176,8 @@ class FrameStream:
 
     @property
     def promising(self) -> bool:
-        """Out of step, but not if the next call is as long as the header in the last one says."""
-        return bool(self._header)
+        """Out of step, but perhaps not when more has come."""
+        return bool(self._promise)
 
     def feed(self, data: bytes, at: int, boundary: bool) -> None:
         """Read what one call, or a later part of it, carried."""
@@ -203,22 +206,21 @@ class FrameStream:
         elif self.in_step or self._buffer:
             self._lose_step()
         else:
-            self._header = b""
+            self._promise = b""
             self._decoder.lose()
             self._frames.frames_lost()
 
     def _chain(self, data: bytes, boundary: bool) -> bytes:
-        """Give the frames that this call begins with, or it and the one before; none when there are no such."""
-        header, self._header = self._header, b""
-        if not boundary:
-            return b""
-        if header and is_chain(header + data):
-            return header + data
-        if is_chain(data):
+        """Give the frames that this call begins with, or it and the one before; none when there are no such, or not yet."""
+        before, self._promise = self._promise, b""
+        if before and (not boundary or len(before) == SIZE) and is_chain(before + data):
+            return before + data
+        if boundary and is_chain(data):
             return data
-        if len(data) == SIZE:
-            high, low, kind, flags, stream = HEADER.unpack(data)
-            self._header = bytes(data) if is_frame(high << 8 | low, kind, flags, stream) else b""
+        begun = data if boundary else before + data if before else b""
+        if SIZE <= len(begun) <= _MOST_PROMISED:
+            high, low, kind, flags, stream = HEADER.unpack_from(begun)
+            self._promise = bytes(begun) if is_frame(high << 8 | low, kind, flags, stream) else b""
         return b""
 
     def _read_frame(self, data: bytes, pos: int, at: int) -> int:
