@@ -27,6 +27,8 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + sizeof(struct exec_head) + NAME_MAX + ARGS_MAX, 0);
     if (!rec) {
         lose(0);
+        if (!is_selected)
+            policy.delete(&tgid); /* nobody will answer */
         return 0;
     }
     __builtin_memset(rec, 0, sizeof *rec + sizeof(struct exec_head));
