@@ -13,7 +13,7 @@ from qtap.exports import http_transaction
 from qtap.exports.encode import encode
 from qtap.exports.event import System, connection_line, line_for, loss_line, process_line
 from qtap.exports.http_transaction import endpoint_of, tag_value, to_json
-from qtap.model import Connection, Container, Endpoint, Loss, Process, Transaction, WebSocket, WebSocketMessage
+from qtap.model import Connection, Container, Endpoint, Loss, Pod, Process, Transaction, WebSocket, WebSocketMessage
 from tests.exports.samples import BEGAN, CURL, connection, losses, processes, transaction, transactions
 from tests.exports.samples import connections as any_connection
 
@@ -237,6 +237,7 @@ def test_an_incoming_connection_has_this_host_as_its_destination() -> None:
 def test_a_process_is_reported_with_its_user_and_container() -> None:
     process = Process(7, exe="/bin/sh", uid=33, user="www", started_at=BEGAN, container=Container("9f0c1d2e3a4b", "c", "i"))
     assert data_of(process_line(process, WEB)) == {
+        "topic": "process.started",
         "pid": 7,
         "path": "/bin/sh",
         "binary": "sh",
@@ -244,6 +245,25 @@ def test_a_process_is_reported_with_its_user_and_container() -> None:
         "user": {"id": 33, "name": "www"},
         "createdAt": "2026-01-02T03:04:05.123456789Z",
         "container": {"id": "9f0c1d2e3a4b", "name": "c", "image": "i"},
+    }
+
+
+def test_a_pod_stands_beside_its_container() -> None:
+    pod = Pod("web-0", "shop", "1b9d", {"app": "web"}, {"note": "hello"})
+    process = Process(7, exe="/bin/sh", replaced=True, container=Container("9f0c1d2e3a4b", "c", pod=pod))
+    data = data_of(process_line(process, WEB))
+    assert (data["topic"], data["container"]) == ("process.replaced", {"id": "9f0c1d2e3a4b", "name": "c"})
+    assert data["pod"]["labels"] == {"app": "web"}
+    assert (data["pod"]["name"], data["pod"]["namespace"], data["pod"]["annotations"]) == ("web-0", "shop", {"note": "hello"})
+
+
+def test_the_end_of_a_process_says_when_it_began_and_ended() -> None:
+    process = Process(7, exe="/bin/sh", started_at=BEGAN, ended_at=BEGAN + 1_000_000_000)
+    assert data_of(process_line(process, WEB)) == {
+        "topic": "process.stopped",
+        "pid": 7,
+        "createdAt": "2026-01-02T03:04:05.123456789Z",
+        "closedAt": "2026-01-02T03:04:06.123456789Z",
     }
 
 

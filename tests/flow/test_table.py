@@ -240,4 +240,4 @@ def test_what_a_process_leaves_behind_ends_with_it() -> None:
     table.tick()
     assert len(table) == 0
     assert {t.incomplete for t in told.finished} == {("closed_without_response",)}
-    assert [p.pid for p in told.processes] == [10]
+    assert [(p.pid, p.ended_at) for p in told.processes] == [(10, 1)] * 2  # one object, told of twice

@@ -53,6 +53,15 @@ def test_children_are_captured_however_short_they_live(quick: Path, server: Reco
     assert clients_of(capture) == [f"{number:03}" for number in range(101)]
 
 
+def test_each_process_is_told_of_when_it_starts_is_replaced_and_stops(quick: Path, server: Recorder) -> None:
+    with Capture() as capture:
+        run("sh", "-c", f"exec {quick} {server.server_port} 1")
+    (pid,) = {event["pid"] for event in capture.of("process") if event.get("path") == str(quick)}
+    told = [event for event in capture.of("process") if event["pid"] == pid]
+    assert [event["topic"] for event in told] == ["process.started", "process.replaced", "process.stopped"]
+    assert told[1]["createdAt"] == told[2]["createdAt"] < told[2]["closedAt"]
+
+
 def test_only_the_executables_that_are_named_are_captured(quick: Path, server: Recorder, tmp_path: Path) -> None:
     named = shutil.copy(quick, tmp_path / "the-named-one")
     port = str(server.server_port)

@@ -111,7 +111,9 @@ class ProcessTable:
 
     @staticmethod
     def _likeness(parent: Process, child: int, at: int) -> Process:
-        return msgspec.structs.replace(parent, pid=child, ppid=parent.pid, started_at=at or time.time_ns())
+        return msgspec.structs.replace(
+            parent, pid=child, ppid=parent.pid, started_at=at or time.time_ns(), replaced=False, ended_at=0
+        )
 
     def _put(self, process: Process) -> Process:
         self._ended.pop(process.pid, None)

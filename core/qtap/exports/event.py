@@ -6,7 +6,7 @@ import msgspec
 
 from qtap.exports.encode import encode, rfc3339
 from qtap.exports.http_transaction import Level, automatic_tags, describe, tag_value
-from qtap.model import Connection, Endpoint, Loss, Process, Transaction
+from qtap.model import Connection, Endpoint, Loss, Process, Transaction, pod_of
 
 
 class System(msgspec.Struct, frozen=True):
@@ -44,15 +44,30 @@ def loss_line(loss: Loss) -> bytes:
 
 
 def process_line(process: Process, system: System) -> bytes:
-    """Give the `process` line (spec qtap.md 5.2, `process.started`)."""
-    data: dict[str, object] = {"pid": process.pid, "path": process.exe, "binary": process.binary, "hostname": system.hostname}
-    if process.user or process.uid >= 0:
-        data["user"] = {"id": process.uid, "name": process.user}
+    """Give the `process` line (spec qtap.md 5.2), whose `topic` says whether it started, was replaced or stopped."""
+    topic = "stopped" if process.ended_at else "replaced" if process.replaced else "started"
+    data: dict[str, object] = {"topic": f"process.{topic}", "pid": process.pid}
+    if not process.ended_at:
+        data |= {"path": process.exe, "binary": process.binary, "hostname": system.hostname}
+        data |= _owner(process)
     if process.started_at:
         data["createdAt"] = rfc3339(process.started_at)
-    if process.container is not None:
-        data["container"] = process.container
+    if process.ended_at:
+        data["closedAt"] = rfc3339(process.ended_at)
     return _line("process", data)
+
+
+def _owner(process: Process) -> dict[str, object]:
+    """Say whose a process is: its user, its container and the pod of that."""
+    found: dict[str, object] = {}
+    if process.user or process.uid >= 0:
+        found["user"] = {"id": process.uid, "name": process.user}
+    container = process.container
+    if container is not None:
+        found["container"] = msgspec.structs.replace(container, pod=None)
+        if pod := container.pod or pod_of(container.labels):
+            found["pod"] = pod
+    return found
 
 
 def connection_line(connection: Connection, system: System) -> bytes:
@@ -107,8 +122,7 @@ def _line(kind: str, data: object) -> bytes:
 
 
 def _meta(connection: Connection) -> dict[str, object]:
-    answers = connection.local if connection.server else connection.remote
-    meta: dict[str, object] = {"connectionId": connection.id, "endpointId": connection.sni or answers.ip}
+    meta: dict[str, object] = {"connectionId": connection.id, "endpointId": connection.domain}
     if connection.tls_probe:
         meta |= {"tlsProbeTypesDetected": [connection.tls_probe], "tlsProbeIntrospected": connection.tls}
     return meta

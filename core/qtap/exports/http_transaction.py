@@ -12,7 +12,7 @@ import msgspec
 from qtap import model
 from qtap.exports.encode import encode, rfc3339
 from qtap.exports.headers import field_map, header_map
-from qtap.model import Message, Process, Transaction, pod_of
+from qtap.model import Message, Process, Transaction, pod_of, without_port
 from qtap.wire.grpc import call_of
 
 Level = Literal["none", "summary", "headers", "full"]
@@ -236,15 +236,11 @@ def _add_container(metadata: Metadata, process: Process) -> None:
 
 
 def endpoint_of(transaction: Transaction) -> str:
-    """Name the side that answers: SNI, else Host without its port, else its address (spec qtap.md 7.6)."""
+    """Name the side that answers: SNI, else this request's Host without its port, else what else is known of the connection."""
     connection = transaction.connection
     if connection.sni:
         return connection.sni
-    host = transaction.host
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    name = host.partition(":")[0] if host.count(":") == 1 else host
-    return name or (connection.local if connection.server else connection.remote).ip
+    return without_port(transaction.host) or connection.domain
 
 
 @lru_cache(maxsize=4096)

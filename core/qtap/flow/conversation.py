@@ -283,7 +283,8 @@ class Conversation:
 
 
 def missing_host(transaction: Transaction) -> str:
-    """Name the server of a request that does not: SNI, else the server's address."""
+    """Name the server of a request that does not: SNI, else the name that was looked up, else the server's address."""
     connection = transaction.connection
-    server = connection.local if connection.server else connection.remote
-    return connection.sni or str(server)
+    if connection.server:
+        return connection.sni or str(connection.local)
+    return connection.sni or connection.looked_up or str(connection.remote)

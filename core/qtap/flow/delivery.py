@@ -10,7 +10,7 @@ from qtap.flow.conversation import missing_host
 from qtap.flow.peers import Peers
 from qtap.flow.reach import Reach
 from qtap.flow.reports import Reports
-from qtap.model import Connection, Endpoint, Sink, Transaction
+from qtap.model import Connection, Endpoint, Sink, Transaction, without_port
 
 _PEER_WAIT = 200_000_000
 """Nanoseconds a finished transaction waits for its other end, whose call may return, and be reported, later."""
@@ -32,9 +32,12 @@ class Delivery:
 
     def opened(self, transaction: Transaction) -> None:
         """Complete a transaction that an observer began, and pass it on."""
-        transaction.connection.protocol = transaction.protocol
+        connection = transaction.connection
+        connection.protocol = transaction.protocol
         if not transaction.host:
             transaction.host = missing_host(transaction)
+        elif not connection.host:
+            connection.host = without_port(transaction.host)
         self._peers.opened(transaction)
         self._sink.transaction_opened(transaction)
 

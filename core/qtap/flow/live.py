@@ -153,7 +153,7 @@ class LiveSource:
             self._table.watched, self._table.reads = self._policy.wants, self._policy.reads
 
     def _attach(self) -> None:
-        self._counted = dict.fromkeys([*records.COUNTERS, "evicted"], 0)
+        self._counted = dict.fromkeys([*records.COUNTERS, *self._table.counters()], 0)
         self._counted_at = time.time_ns()
         self._next_count = time.monotonic() + 1
         self._engine.watch_processes()
@@ -198,6 +198,8 @@ class LiveSource:
                 self._agents.ended(pid, fields[0])
         elif kind == records.LIBRARY:
             self._prober.mapped(pid, fields[3], fields[2])
+        elif kind == records.NAMES:
+            self._table.answered(pid, pages[at + records.SIZE : at + records.SIZE + fields[9]], ts)
         elif kind == records.ROOT:
             self._prober.rooted(pid)
         elif kind == records.JVM and self._agents:
@@ -218,7 +220,7 @@ class LiveSource:
         self._policy.container_named(self._engine, process)
 
     def _count_losses(self) -> None:
-        counted, now = {**self._engine.counters(), "evicted": self._table.evicted}, time.time_ns()
+        counted, now = {**self._engine.counters(), **self._table.counters()}, time.time_ns()
         lost = {
             "ring": counted["ring_full"] - self._counted["ring_full"],
             "reader": sum(counted[name] - self._counted[name] for name in ("no_slot", "unreadable", "evicted")),
@@ -228,6 +230,8 @@ class LiveSource:
                 self._sink.lost(Loss(where, count, self._counted_at, now))
         if untold := counted["untold"] - self._counted["untold"]:
             self._sink.lost(Loss("reader", untold, self._counted_at, now, "connections"))
+        if unheard := counted["processes"] - self._counted["processes"]:
+            self._sink.lost(Loss("reader", unheard, self._counted_at, now, "processes"))
         self._counted, self._counted_at = counted, now
 
 

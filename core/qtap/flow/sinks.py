@@ -85,8 +85,8 @@ class LogSink:
         """Nothing: rows refer to their process."""
 
     def lost(self, loss: Loss) -> None:
-        """Add to the count of its place; connections that carry no HTTP are no loss to a list of requests."""
-        if loss.what == "connections":
+        """Add to the count of its place; what is not reported of other things is no loss to a list of requests."""
+        if loss.what in {"connections", "processes"}:
             return
         self.losses[loss.where] = self.losses.get(loss.where, 0) + loss.count
 

@@ -33,6 +33,8 @@ from qtap.flow.clock import clock_offset, following
 from qtap.flow.conversation import Conversation
 from qtap.flow.delivery import Delivery
 from qtap.flow.index import Index, Key
+from qtap.flow.lifecycle import Lifecycle
+from qtap.flow.names import Names
 from qtap.flow.reach import EVERYWHERE, Reach, ReachSink
 from qtap.flow.reports import Reports
 from qtap.flow.sockets import Sockets, Totals, other
@@ -86,8 +88,8 @@ class ConnectionTable:
         self._stalls = Stalls(body_limit)
         self._index = Index()
         self._table = self._index.table
-        self._told: set[int] = set()
-        """The processes that the sink knows."""
+        self.lifecycle = Lifecycle(sink)
+        self._names = Names()
         self._closing: list[tuple[int, int, Key, Conversation]] = []
         self._early: deque[tuple[int, Conversation]] = deque()
         self._order = 0
@@ -188,20 +190,28 @@ class ConnectionTable:
             else:
                 other(connection, flags, records.LAYERS[layer])
 
+    def counters(self) -> dict[str, int]:
+        """Give how many connections were given up since the start, and how many processes were not told of."""
+        return {"evicted": self.evicted, "processes": self.lifecycle.untold}
+
     def started(self, process: Process) -> None:
         """Tell of a process that began or replaced itself."""
-        self._told.add(process.pid)
-        self.sink.process_seen(process)
+        self.lifecycle.started(process, time.time_ns())
+
+    def answered(self, pid: int, message: bytes, now: int) -> None:
+        """Take what a name server answered a process."""
+        self._names.answered(self._process_of(pid), message, now)
 
     def exited(self, pid: int, now: int) -> None:
         """Close what a process leaves behind that has no socket to close."""
-        self._told.discard(pid)
+        self.lifecycle.exited(pid, now)
         self.delivery.exited(pid)
         self._closed(self._index.handles_of(pid), now)
 
     def tick(self) -> None:
         """Do what waits for time to pass; called after every batch."""
         now = time.time_ns()
+        self.lifecycle.tick(now)
         self._stalls.tick()
         while self._closing and self._closing[0][0] <= now:
             _, _, key, conversation = heapq.heappop(self._closing)
@@ -221,6 +231,7 @@ class ConnectionTable:
 
     def stop(self) -> None:
         """Finish everything that is still live: capture ends."""
+        self.lifecycle.stop()
         self._stalls.stop()
         now = time.time_ns()
         for key, conversation in list(self._table.items()):
@@ -262,10 +273,10 @@ class ConnectionTable:
         opened = born + self.offset if born else 0
         local, remote = endpoints(ends) if ends else (Endpoint(), Endpoint())
         process = self._process_of(tgid)
-        if tgid not in self._told:
-            self._told.add(tgid)
-            self.sink.process_seen(process)
-        return Connection(id=new_xid(opened or time.time_ns()), process=process, local=local, remote=remote, opened_at=opened)
+        now = time.time_ns()
+        self.lifecycle.seen(process, now)
+        name = self._names.of(process, remote.ip, now)
+        return Connection(new_xid(opened or now), process, local, remote, looked_up=name, opened_at=opened)
 
     def _of_socket(self, sk: int, tgid: int, born: int, ends: Ends) -> Connection:
         """Give the connection of a socket of which the kernel tells: its TLS handle's, if that came first."""
@@ -277,7 +288,9 @@ class ConnectionTable:
 
     def _found_socket(self, key: Key, conversation: Conversation, sk: int, ends: tuple[Endpoint, Endpoint]) -> None:
         self._index.move(key, conversation, sk)
-        is_wanted = self.delivery.found(conversation.connection, ends)
+        connection = conversation.connection
+        connection.looked_up = self._names.of(connection.process, ends[1].ip, time.time_ns())
+        is_wanted = self.delivery.found(connection, ends)
         if conversation.known_role:
             self._reports.at_once(conversation.connection, time.time_ns())
             if not is_wanted:

@@ -5,7 +5,7 @@ Nothing here imports another part of the engine. All times are integers, nanosec
 
 from __future__ import annotations
 
-from qtap.model.connection import Connection, Endpoint
+from qtap.model.connection import Connection, Endpoint, without_port
 from qtap.model.message import Message
 from qtap.model.process import Container, Pod, Process, pod_of
 from qtap.model.sink import Loss, Sink, Source
@@ -26,4 +26,5 @@ __all__ = [
     "WebSocket",
     "WebSocketMessage",
     "pod_of",
+    "without_port",
 ]

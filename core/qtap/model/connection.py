@@ -40,6 +40,10 @@ class Connection(msgspec.Struct, omit_defaults=True):
     tls_probe: str = ""
     """The library whose probe showed the plaintext, for example `openssl`."""
     sni: str = ""
+    host: str = ""
+    """The Host, or authority, of its first request, without its port."""
+    looked_up: str = ""
+    """The name by which its process had looked up the remote address shortly before."""
     opened_at: int = 0
     """When the connection was established; 0 when it was open before capture began."""
     closed_at: int = 0
@@ -61,6 +65,13 @@ class Connection(msgspec.Struct, omit_defaults=True):
     """How many reports of it were made before this one."""
 
     @property
+    def domain(self) -> str:
+        """Name the side that answers: SNI, else Host, else the name that was looked up, else its address (spec qtap.md 7.6)."""
+        if self.server:
+            return self.sni or self.host or self.local.ip
+        return self.sni or self.host or self.looked_up or self.remote.ip
+
+    @property
     def hides_plaintext(self) -> bool:
         """It is TLS, and no library showed what is inside."""
         return self.tls and not self.tls_probe
@@ -71,6 +82,13 @@ class Connection(msgspec.Struct, omit_defaults=True):
         if self.server:
             return "ingress"
         return "egress-internal" if _is_internal(self.remote.ip) else "egress-external"
+
+
+def without_port(authority: str) -> str:
+    """Give the host of `host:port` or `[IPv6]:port` (RFC 3986 section 3.2.2)."""
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.partition(":")[0] if authority.count(":") == 1 else authority
 
 
 @lru_cache(maxsize=4096)

@@ -48,6 +48,10 @@ class Process(msgspec.Struct, omit_defaults=True):
     started_at: int = 0
     """Nanoseconds since the Unix epoch; 0 when unknown."""
     container: Container | None = None
+    replaced: bool = False
+    """It was told of before, with another program: it called exec again."""
+    ended_at: int = 0
+    """When it ended; 0 while it runs."""
 
     @property
     def binary(self) -> str:

@@ -22,7 +22,7 @@ class Loss(msgspec.Struct, frozen=True):
     """The time of that previous Loss, or of the start."""
     at: int
     what: str = "records"
-    """The unit: `records`, `bytes`, `transactions` or `connections` (without HTTP, which were not reported)."""
+    """The unit: `records`, `bytes`, `transactions`, or what was not reported: `connections` (without HTTP), `processes`."""
 
 
 class Sink(Protocol):
@@ -38,7 +38,7 @@ class Sink(Protocol):
         """A connection was opened, has closed, or is still open and was not reported for a while."""
 
     def process_seen(self, process: Process) -> None:
-        """A process was started, replaced by exec, or seen for the first time."""
+        """A process was started, replaced by exec, seen for the first time, or has ended."""
 
     def lost(self, loss: Loss) -> None:
         """Something is known to be missing."""
