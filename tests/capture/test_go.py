@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,15 @@ def test_functions_are_found_by_name(tmp_path: Path) -> None:
     assert functions_of(table, tmp_path) == [(f"{PREFIX}Read", 32, 64), (f"{PREFIX}Close", 64, 96)]
     assert functions_of(table_with(0xFFFFFFF0), tmp_path) == functions_of(table, tmp_path)
     assert functions_of(table_with(0xFFFFFFFB), tmp_path) == []
+
+
+def test_names_without_end_are_not_looked_for(tmp_path: Path) -> None:
+    names = b"".join(b"\0" + PREFIX.encode() + b"Read.dwrap.%d" % number for number in range(2000)) + b"\0"
+    header = struct.pack("<IHBB8Q", 0xFFFFFFF1, 0, 1, 8, 1, 0, 0, 72, 72 + len(names), 0, 0, 72 + len(names) + -len(names) % 8)
+    table = header + names + bytes(-len(names) % 8 + 16 + (4 << 20))
+    began = time.process_time()
+    assert functions_of(table, tmp_path) == []
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.hypothesis

@@ -41,6 +41,9 @@ _NEAR = 1 << 19
 _PLACES = 20_000
 """How many times a name's number may occur in the table by chance before the search gives up."""
 
+_MISSES = 8
+"""How many names may have no function, for each of which the whole table is searched: a hostile one may have any number."""
+
 
 class GoFunction(NamedTuple):
     """One function; `start` and `end` in bytes from the first function of the program."""
@@ -92,8 +95,12 @@ def _read(raw: bytes, at: int, form: _Format, prefix: bytes, wanted: Callable[[s
     # Pairs: where a function begins, and where its description lies; one more start ends the last one.
     pairs = memoryview(raw)[at + functions : at + starts_end].cast(form.word)
     found, near = [], at + functions
+    misses = 0
     for name, number in _names(raw, at + names, at + names_end, prefix):
-        place = _place(raw, at + functions, near, pairs, number - at - names) if wanted(name) else None
+        if misses >= _MISSES or not wanted(name):
+            continue
+        place = _place(raw, at + functions, near, pairs, number - at - names)
+        misses += place is None
         if place:
             near = place[2]
             found.append(GoFunction(prefix.decode() + name, place[0] - pairs[0], place[1] - pairs[0]))
