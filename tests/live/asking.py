@@ -55,7 +55,9 @@ def asks(ident: str, count: int = COUNT) -> Iterator[Ask]:
         )
 
 
-def with_curl(url: str, certificate: Path, ident: str, folder: Path, *options: str) -> None:
+def with_curl(
+    url: str, certificate: Path, ident: str, folder: Path, *options: str, curl: tuple[str | Path, ...] = ("curl",)
+) -> None:
     """Ask with curl, several requests of each process on one connection."""
     bundles: list[list[Ask]] = []
     for ask in asks(ident):
@@ -66,7 +68,7 @@ def with_curl(url: str, certificate: Path, ident: str, folder: Path, *options: s
 
     def run(bundle: list[Ask]) -> None:
         arguments = [[*common, *_curl(ask, folder), url + ask.path] for ask in bundle]
-        subprocess.run(["curl", "--disable", *itertools.chain(*_between(arguments, ["--next"]))], check=True)
+        subprocess.run([*curl, "--disable", *itertools.chain(*_between(arguments, ["--next"]))], check=True)
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(run, bundles))

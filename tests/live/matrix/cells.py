@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tests.live.matrix import cells_commands, cells_java, cells_messages, cells_native, cells_python
+from tests.live.matrix import cells_commands, cells_containers, cells_java, cells_messages, cells_native, cells_python
 
-CELLS = [*cells_python.CELLS, *cells_commands.CELLS, *cells_messages.CELLS, *cells_native.CELLS, *cells_java.CELLS]
+CELLS = [
+    *cells_python.CELLS,
+    *cells_commands.CELLS,
+    *cells_messages.CELLS,
+    *cells_native.CELLS,
+    *cells_java.CELLS,
+    *cells_containers.CELLS,
+]

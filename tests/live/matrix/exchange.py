@@ -63,6 +63,8 @@ class Exchange(msgspec.Struct, frozen=True):
     server: ServerOf
     options: tuple[str, ...] = ()
     """Of the program."""
+    is_ours: bool = True
+    """Whether its processes are children of this one; else all of the host are captured."""
     known: bool = True
     """Whether their files have probes when the program is ready; else the same two run already, since what a program does while
     its file is seen for the first time is another test's matter."""
@@ -79,7 +81,7 @@ class Exchange(msgspec.Struct, frozen=True):
             if mode == "open":
                 client.open()
             options = ("--ring-size", "256MB", "--http-buffer-size", "8MB", *self.options)
-            capture = stack.enter_context(Capture(*options))
+            capture = stack.enter_context(Capture(*options, only_us=self.is_ours))
             server.wait_for(capture)
             client.wait_for(capture)
             if mode == "new":

@@ -62,8 +62,8 @@ of the transaction is whole.
 
 ## What no row shows
 
-Programs in a container with a libssl of its own, gRPC of Go, clients that carry BoringSSL (Chrome, Bun), and Firefox. That they
-have no row says nothing about whether they are seen.
+gRPC of Go, clients that carry BoringSSL (Chrome, Bun), and Firefox. That they have no row says nothing about whether they are
+seen.
 
 ## Versions
 
