@@ -66,3 +66,13 @@ def test_tls_that_begins_after_an_upgrade_is_not_read_as_http() -> None:
         client.closes(),
     )
     assert [(t.method, t.status, t.opaque) for t in told.finished] == [("OPTIONS", 101, True)]
+
+
+def test_what_might_have_become_a_header_is_not_joined_with_what_follows_a_hole() -> None:
+    client = Stream(10, 4000, 80)
+    first = client.sends(b"P")
+    client.sends(b"OST / HTTP/1.1\r\nHost: shop\r\n\r\n")
+    told = told_by(
+        first, client.sends(b"GET /x HTTP/1.1\r\nHost: shop\r\n\r\n"), client.receives(b"HTTP/1.1 204 No Content\r\n\r\n")
+    )
+    assert [t.method for t in told.finished] == ["GET"]

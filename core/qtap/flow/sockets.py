@@ -18,7 +18,7 @@ _LINGER = 250_000_000
 _PARTIAL_LIMIT = 1024
 """Hellos of which the rest is awaited."""
 _HELLO_MAX = 4096
-"""Bytes of a hello that the kernel's side copies; HELLO_MAX of bpf/sockets.bpf.c."""
+"""Bytes of a hello that the kernel's side copies; HELLO_MAX of bpf/notices.h."""
 
 
 class Totals(NamedTuple):
