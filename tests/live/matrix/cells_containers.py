@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from tests.live.asking import with_curl
 from tests.live.engines import docker, make_image
@@ -17,13 +18,15 @@ from tests.live.matrix.parties import Once, python_http1
 
 @contextmanager
 def _curl(bench: Bench, order: Order) -> Iterator[Asking]:
-    """Give curl in a container whose libssl is a file like no other; the container has begun to use it before capture."""
-    folder = Path(mkdtemp(dir="/tmp", prefix="qtap-"))
-    image = make_image(folder / "image.tar", bench.certificate, name=str(folder))
-    with docker(folder) as engine:
-        engine("import", image, "matrix/curl")
-        shared = f"{bench.folder}:{bench.folder}"
-        ident = engine("run", "-d", "--network", "host", "-v", shared, "matrix/curl", "/bin/sleep", "1000")
+    """Give curl in a container whose libssl is a file like no other; a curl that gets no answer uses it before capture."""
+    with (
+        TemporaryDirectory(prefix="qtap-", ignore_cleanup_errors=True) as short,
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        docker(Path(short)) as engine,
+    ):
+        engine("import", make_image(Path(short) / "image.tar", bench.certificate, name=short), "matrix/curl")
+        options = ("-d", "--network", "host", "-v", f"{bench.folder}:{bench.folder}", "matrix/curl")
+        ident = engine("run", *options, "/usr/bin/curl", "-s", f"http://127.0.0.1:{silent.getsockname()[1]}")
         command = ("docker", "-H", f"unix://{engine.socket}", "exec", ident, "/usr/bin/curl")
         name = order.asks[0].id.rpartition("-")[0] if order.asks else ""
         yield Once(lambda: with_curl(order.url, bench.certificate, name, order.folder, curl=command))
