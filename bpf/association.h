@@ -82,8 +82,10 @@ static __always_inline void associate(const struct handle_key *key, u64 sk) {
 
 /* Whether the ciphertext of this socket is looked at: no handle is known to use it, and one may yet. */
 static __always_inline int is_sought(const struct socket_state *state, u32 tgid, u8 dir) {
-    if (state->is_bound || state->kind > KIND_OTHER)
+    if (state->is_bound || state->kind == KIND_MUTED)
         return 0;
+    if (state->kind == KIND_IGNORED) /* its handle is to be ignored as well */
+        return seekers.lookup(&tgid) != 0;
     if (state->kind == KIND_OTHER) /* or it was in the middle of something when capture began */
         return !state->from_start && seekers.lookup(&tgid);
     return state->streams[dir & 1].looks < LOOKS_FOR_HANDLE || seekers.lookup(&tgid);

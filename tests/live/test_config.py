@@ -13,6 +13,7 @@ import pytest
 
 from tests.live.program import Capture, client_port, is_server
 from tests.live.servers import Recorder, recorder
+from tests.live.test_memory_bios import both_ends, go_on
 from tests.live.test_selection import clients_of, quick, run
 from tests.live.wires import port_of, say, wire
 
@@ -141,6 +142,14 @@ def test_loopback_is_left_out_whatever_it_carries(tmp_path: Path, certificate: P
     assert {connection["destination"]["address"]["ip"] for connection in capture.of("connection")} == (
         {here} if here else set()
     )
+
+
+def test_tls_in_memory_on_connections_that_were_open_before_is_left_out_too(tmp_path: Path, certificate: Path) -> None:
+    with both_ends("aiohttp", certificate) as client, configured(tmp_path, "{ignore_loopback: true}") as capture:
+        go_on(client)
+    assert capture.of("http_transaction") == []
+    assert capture.of("connection") == []
+    assert capture.of("loss") == []
 
 
 def test_the_ends_that_answer_can_be_left_out(tmp_path: Path, certificate: Path) -> None:
