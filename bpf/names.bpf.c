@@ -42,9 +42,10 @@ int on_names(struct bpf_raw_tracepoint_args *ctx) {
     u8 start[8] = {};
     if (bpf_probe_read_user(start, sizeof start, (void *)base) || !(start[2] & 0x80) || !(start[6] | start[7]))
         return 0;
-    if (!within_budget(2, NAMES_A_SECOND))
+    u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    if (!allowed(tgid, SKIP_DNS) || !within_budget(2, NAMES_A_SECOND))
         return 0;
-    struct record h = {.ts = bpf_ktime_get_ns(), .tgid = bpf_get_current_pid_tgid() >> 32, .type = REC_NAMES, .dir = IN};
+    struct record h = {.ts = bpf_ktime_get_ns(), .tgid = tgid, .type = REC_NAMES, .dir = IN};
     h.total = ret;
     emit_data(&h, base, ret);
     return 0;

@@ -32,6 +32,7 @@ BPF_ARRAY(config, struct config, 1);
 #define POLICY_ALLOW 1
 #define POLICY_PENDING 2 /* just executed; user space decides by its path */
 #define SKIP_DATA 1      /* of what is allowed: no payload (spec qtap.md 7.8) */
+#define SKIP_DNS 2       /* no answers of name servers */
 #define SKIP_TLS 4       /* no plaintext of TLS libraries */
 #define SKIP_HTTP 8      /* connections are told of, no HTTP */
 #define SKIP_CONTENT (SKIP_DATA | SKIP_HTTP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +75,15 @@ def test_a_request_without_host_has_the_name_that_was_looked_up(ask: Callable[[b
     assert ours["metadata"]["endpoint_id"] == "shop.example"
     ends = {event["direction"]: event["meta"]["endpointId"] for event in capture.of("connection") if event["finalized"]}
     assert ends == {"egress-internal": "shop.example", "ingress": "127.0.0.1"}
+
+
+def test_a_filter_can_leave_names_out(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("tap: {filters: {custom: [{exe: python, strategy: contains, only: [dns]}]}}")
+    with recorder() as server, Capture("--config", tmp_path / "c.yaml") as capture:
+        by_connected(answer("shop.example", record(ASKED, A, LOOPBACK)))
+        with socket.create_connection(("127.0.0.1", server.server_port)) as client:
+            client.sendall(b"GET /bare HTTP/1.0\r\n\r\n")
+            while client.recv(1 << 16):
+                pass
+        (seen,) = capture.wait_for(1, lambda transaction: not is_server(transaction))
+    assert seen["request"]["url"] == f"http://127.0.0.1:{server.server_port}/bare"
