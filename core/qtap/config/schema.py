@@ -68,7 +68,7 @@ def parse(text: str, name: str, *, lenient: bool = False) -> Loaded:
             document.warn(sections[section][0], f"{section} is not acted on by this version: {instead}")
     tap = _tap(document, sections["tap"][1]) if "tap" in sections else Tap()
     # What two places merge is wrong once.
-    problems = sorted(set(document.problems), key=lambda problem: (problem.line, problem.column))
+    problems = sorted(dict.fromkeys(document.problems), key=lambda problem: (problem.line, problem.column))
     if errors := [problem for problem in problems if problem.is_error]:
         raise ConfigError(errors)
     return Loaded(tap, problems)
