@@ -224,3 +224,12 @@ def test_heads_and_trailers_that_unpack_to_much_are_bounded() -> None:
     assert "request_headers_unknown" in talk.opened_ones[-1].incomplete
     assert sum(map(len, talk.opened_ones[-1].informational)) < 2 << 20
     talk.ends()
+
+
+def test_a_large_header_block_that_is_half_there_is_given_up_when_memory_is_short() -> None:
+    talk = Talk().client(frame(1, 0, 1, bytes(20_000)))
+    assert talk.observer.held > 20_000
+    talk.observer.keep_no_more()
+    assert talk.observer.held == 0
+    talk.ask(3).answer(3)
+    assert [transaction.status for transaction in talk.finished_ones] == [200]

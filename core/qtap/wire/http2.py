@@ -57,9 +57,10 @@ class Observer:
 
     @property
     def held(self) -> int:
-        """Bytes kept of bodies that are still arriving."""
+        """Bytes kept of bodies and frames that are still arriving."""
         live = self._streams.live.values()
-        return sum(len(part.message.body) for exchange in live for part in (exchange.request, exchange.response) if part.open)
+        bodies = sum(len(part.message.body) for exchange in live for part in (exchange.request, exchange.response) if part.open)
+        return bodies + self._requests.held + self._responses.held
 
     def keep_no_more(self) -> None:
         """Cut the bodies that are arriving where they are: memory is short."""
@@ -67,6 +68,8 @@ class Observer:
             for part in (exchange.request, exchange.response):
                 if part.open and part.message.body:
                     part.keep_no_more()
+        self._requests.keep_no_more()
+        self._responses.keep_no_more()
 
     def feed(self, from_client: bool, data: bytes, at: int, boundary: bool = True) -> None:
         """Read `data` as one call carried it; `boundary` is False when it continues the data of the same call."""

@@ -29,6 +29,8 @@ SIZE: Final = HEADER.size
 
 MAX_HELD: Final = 1 << 20
 """Bytes held of a frame other than DATA, and of a header block; a longer one counts as lost."""
+_LARGE: Final = 1 << 14
+"""Bytes of a half-read frame or block from which it is given up when memory is short."""
 _MAX_FRAME: Final = 1 << 20
 """Bytes of a frame that is believed out of step: 16 KB by default, 1 MB with Go, 16 MB in theory."""
 _CONVINCING: Final = 3
@@ -179,6 +181,16 @@ class FrameStream:
         """Out of step, but perhaps not when more has come."""
         return bool(self._promise)
 
+    @property
+    def held(self) -> int:
+        """Bytes kept of a frame, or a header block, that is arriving."""
+        return 0 if self.done else len(self._buffer) + (self._block_wire if self._block_stream else 0)
+
+    def keep_no_more(self) -> None:
+        """Give up a large frame or header block that is only half there: memory is short."""
+        if self.held > _LARGE:
+            self._lose_step()
+
     def feed(self, data: bytes, at: int, boundary: bool) -> None:
         """Read what one call, or a later part of it, carried."""
         if self._buffer:
@@ -256,6 +268,7 @@ class FrameStream:
     def _lose_step(self) -> None:
         self.in_step = self._padded = self._preface = False
         self._buffer.clear()
+        self._block = []
         self._left = self._padding = self._block_stream = 0
         self._decoder.lose()
         self._frames.frames_lost()
