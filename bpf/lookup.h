@@ -76,17 +76,3 @@ static __always_inline void put_address(struct record *rec, const struct sock_he
         *(u32 *)rec->local = (u32)(pair >> 32);
     }
 }
-
-/*
- * When the bytes of the call that returns now passed. A write returns after the other end was woken, on a busy host long after: so
- * the time is taken at which TCP sent them. `first_tx_mstamp` is that of this call's first packet when nothing else was on its way,
- * else of an earlier call's (net/ipv4/tcp_rate.c), which is then not after that call's return, `last_call`.
- */
-static __always_inline u64 passed_at(u64 *last_call, u64 sk, u8 dir) {
-    u64 now = bpf_ktime_get_ns(), last = *last_call;
-    *last_call = now;
-    if (dir == IN || !sk)
-        return now;
-    u64 sent = read_u64(sk + OFF_TCP_FIRST_TX) * 1000;
-    return sent > last && sent < now ? sent : now;
-}

@@ -6,7 +6,7 @@
  */
 static __always_inline void fill_socket_header(struct record *h, u64 sk, struct socket_state *state,
                                                const struct sock_head *head, struct stream *stream) {
-    h->ts = passed_at(&state->last, sk, h->dir);
+    h->ts = bpf_ktime_get_ns();
     h->sk = sk;
     h->pos = stream->pos;
     h->opened = state->opened;

@@ -69,7 +69,6 @@ struct socket_state {
     u8 is_bound; /* a TLS handle is known to use it */
     u8 facts;    /* FACT_*, FLAG_SERVER, FLAG_CLIENT */
     u64 opened;
-    u64 last; /* when its last call returned */
     struct stream streams[2];
 };
 BPF_TABLE("lru_hash", u64, struct socket_state, sockets, 65536);
@@ -99,7 +98,6 @@ struct handle_state {
     u8 layer;
     u8 pad[5];
     struct stream streams[2];
-    u64 last; /* as of a socket */
 };
 BPF_TABLE("lru_hash", struct handle_key, struct handle_state, handles, 65536);
 

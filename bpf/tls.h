@@ -81,7 +81,7 @@ static __always_inline struct handle_state *handle_state(const struct handle_key
 static __always_inline void fill_handle_header(struct record *h, u64 handle, struct handle_state *state,
                                                struct stream *stream, u64 n) {
     struct sock_head head;
-    h->ts = passed_at(&state->last, state->sk, h->dir);
+    h->ts = bpf_ktime_get_ns();
     h->sk = state->sk;
     h->handle = handle;
     h->pos = stream->pos;

@@ -31,10 +31,12 @@ class Stream:
         sk: int = 0x1000,
         handle: int = 0,
         opened: int = 1,
+        from_start: bool = True,
         address: str = "127.0.0.1",
         peer: str = "",
     ) -> None:
         self.pid, self.local, self.remote, self.sk, self.handle, self.opened = pid, local, remote, sk, handle, opened
+        self.from_start = from_start
         self.address, self.peer = ipv4(address), ipv4(peer or address)
         self._positions, self._counts = [0, 0], [0, 0]
 
@@ -67,7 +69,7 @@ class Stream:
         position, count = self._positions[direction], self._counts[direction]
         self._positions[direction] += len(data) + unseen
         self._counts[direction] += 1
-        flags |= FROM_START if self.opened else 0
+        flags |= FROM_START if self.opened and self.from_start else 0
         return self._record(DATA, direction, position, count, len(data) + unseen, data, flags)
 
     def goes_on_as(self, other: Stream) -> None:

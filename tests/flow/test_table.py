@@ -60,6 +60,17 @@ def test_an_answer_whose_request_never_comes_is_shown_all_the_same() -> None:
     assert (seen.method, seen.status, seen.incomplete) == ("", 200, ("attached_mid_connection",))
 
 
+def test_an_answer_that_probes_were_too_late_to_see_the_request_of_is_not_given_to_the_next_one() -> None:
+    client = Stream(10, 4000, 80, handle=0xA, from_start=False)
+    ask = b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nX-Number: %d\r\nContent-Length: 0\r\n\r\n"
+    told = told_by(
+        client.receives(answer % 0), *(r for n in (1, 2) for r in (client.sends(ask % n), client.receives(answer % n)))
+    )
+    seen = [(t.target, t.response.field("x-number"), t.incomplete) for t in told.finished]
+    assert seen == [("", "0", ("attached_mid_connection",)), ("/1", "1", ()), ("/2", "2", ())]
+
+
 def test_a_capture_that_begins_inside_a_body_goes_on_with_the_next_request() -> None:
     client = Stream(10, 4000, 80, opened=0)
     told = told_by(client.receives(b'tail of something"}'), client.sends(ASK), client.receives(ANSWER))

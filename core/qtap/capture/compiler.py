@@ -84,7 +84,6 @@ _OFFSETS = {
     "OFF_TCP_BYTES_RECEIVED": ("tcp_sock", "bytes_received"),
     "OFF_TCP_RCV_NXT": ("tcp_sock", "rcv_nxt"),
     "OFF_TCP_COPIED_SEQ": ("tcp_sock", "copied_seq"),
-    "OFF_TCP_FIRST_TX": ("tcp_sock", "first_tx_mstamp"),
     "OFF_TASK_FS": ("task_struct", "fs"),
     "OFF_FS_ROOT_MNT": ("fs_struct", "root.mnt"),
     "OFF_FS_ROOT_DENTRY": ("fs_struct", "root.dentry"),

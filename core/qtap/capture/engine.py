@@ -47,7 +47,7 @@ _SOON = ("go_",)
 """What a program needs that is executed later and makes its first request at once: loaded as soon as capture runs."""
 _HEAD_PROGRAMS, _JAVA_PROGRAMS = ("head_socket", "head_handle", "head_jsse"), ("on_jsse", "head_jsse")
 _KIND_MUTED = 5
-_SOCKET_STATE, _HANDLE_STATE = (64, 12, 16), (64, 16, 8)
+_SOCKET_STATE, _HANDLE_STATE = (56, 12, 16), (56, 16, 8)
 """Size of struct socket_state and struct handle_state in bpf/state.h, and the offsets of `kind` and `opened`."""
 _REFUSED, _ALLOWED = 0, 1
 """POLICY_DENY and POLICY_ALLOW of bpf/state.h."""

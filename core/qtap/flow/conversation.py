@@ -42,6 +42,7 @@ class Conversation:
         "_body_limit",
         "_early",
         "_expected",
+        "_from_start",
         "_in_order",
         "_live",
         "_owner",
@@ -56,7 +57,11 @@ class Conversation:
         "totals",
     )
 
-    def __init__(self, connection: Connection, owner: Owner, body_limit: int, sk: int) -> None:
+    def __init__(self, connection: Connection, owner: Owner, body_limit: int, sk: int, *, from_start: bool) -> None:
+        """Begin; `from_start`: the first byte seen is the first that passed.
+
+        Of a TLS handle whose probes came late it is not, though its socket was seen to open.
+        """
         self.connection = connection
         self.sk = sk
         """Kernel address of the socket; 0 while unknown."""
@@ -79,9 +84,9 @@ class Conversation:
         """Direction of a PROXY header, what came of it so far, and where it ends; 0 while that is not known."""
         self._attach: Attach | None = None
         """Looks for HTTP/2 where the first bytes were not seen."""
-        self._in_order = bool(connection.opened_at)
+        self._from_start = from_start
+        self._in_order = from_start
         """Every request before now was seen and has its answer, so that one too many is an answer that came early."""
-        from_start = bool(connection.opened_at)
         self.observer: Observer = http1.Observer(self, connection, body_limit, from_start=from_start, takes_over=takes_over)
 
     @property
@@ -207,7 +212,7 @@ class Conversation:
         """The stream goes on at another position than expected: everything between is lost."""
         expected = self._expected[direction]
         if expected == _UNKNOWN:
-            if not position or not self.connection.opened_at:
+            if not position or not self._from_start:
                 return
             expected = 0
         self._uncopied[direction] += max(position - expected, 0)
@@ -241,7 +246,7 @@ class Conversation:
         Gives whether the bytes are to be fed now.
         """
         proxied, _, behind = self._prefix
-        first = bool(self.connection.opened_at) and position <= (behind if direction == proxied else 0)
+        first = self._from_start and position <= (behind if direction == proxied else 0)
         if begins_client(payload) or (first and begins_server(payload)):
             client = direction if begins_client(payload) else 1 - direction
             self.observer = http2.Observer(self, self.connection, self._body_limit, from_start=True)

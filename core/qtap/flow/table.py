@@ -127,7 +127,7 @@ class ConnectionTable:
                 speaks_first = CLIENT if direction == OUT else SERVER
                 self._leave_unread((sk, tgid, handle, opened), ends, speaks_first if opened and not position else 0, now)
                 return
-            conversation = self._begin(key, sk, tgid, layer=layer, born=opened, ends=ends)
+            conversation = self._begin(key, sk, tgid, layer=layer, born=opened, ends=ends, flags=flags)
         elif conversation.sk != sk and sk:
             conversation.born = opened
             self._sockets.join(sk, opened, conversation.connection, now)
@@ -254,7 +254,7 @@ class ConnectionTable:
         if flags & EOF:
             conversation.eof(IN, now)
 
-    def _begin(self, key: Key, sk: int, tgid: int, *, layer: int, born: int, ends: Ends) -> Conversation:
+    def _begin(self, key: Key, sk: int, tgid: int, *, layer: int, born: int, ends: Ends, flags: int) -> Conversation:
         connection = self._sockets.adopt(sk, born) if layer else None
         if connection is None:
             connection = self._connection(tgid, born, ends if sk else None)
@@ -262,7 +262,7 @@ class ConnectionTable:
             connection.process = self._process_of(tgid)
         connection.tls = layer != 0
         connection.tls_probe = records.LAYERS[layer]
-        conversation = Conversation(connection, self.delivery, self._limit, sk)
+        conversation = Conversation(connection, self.delivery, self._limit, sk, from_start=bool(flags & FROM_START))
         conversation.born = born
         if len(self._table) >= _TABLE_LIMIT:
             self._evict()
