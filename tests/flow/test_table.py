@@ -252,3 +252,11 @@ def test_what_a_process_leaves_behind_ends_with_it() -> None:
     assert len(table) == 0
     assert {t.incomplete for t in told.finished} == {("closed_without_response",)}
     assert [(p.pid, p.ended_at) for p in told.processes] == [(10, 1)] * 2  # one object, told of twice
+
+
+def test_a_handle_at_the_address_of_one_that_is_gone_is_another_though_its_first_record_is_lost() -> None:
+    one, other = Stream(10, 4000, 443, handle=7, opened=0), Stream(10, 4001, 443, sk=0x2000, handle=7, opened=0)
+    records = [one.sends(b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n"), one.closes()]
+    other.sends(b"lost")
+    told = told_by(*records, other.sends(b"GET /other HTTP/1.1\r\nHost: b\r\n\r\n"))
+    assert [(t.target, t.connection.local.port) for t in told.opened] == [("/one", 4000), ("/other", 4001)]

@@ -51,6 +51,7 @@ class Conversation:
         "born",
         "closed_at",
         "connection",
+        "freed",
         "known_role",
         "observer",
         "sk",
@@ -69,6 +70,8 @@ class Conversation:
         """The kernel's time of the connection's beginning: tells it from an earlier one of the same address; 0 if unknown."""
         self.closed_at = 0
         """When the socket, or the TLS handle, closed; 0 before that."""
+        self.freed = False
+        """The TLS handle is gone: what comes with its address from now on is another's."""
         self.totals = Totals(0, 0, 0)
         """What TCP counted by its end."""
         self.known_role = False

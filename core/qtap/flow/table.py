@@ -118,6 +118,7 @@ class ConnectionTable:
         if (
             conversation is None
             or (opened != conversation.born and (not handle or (opened and conversation.born)))
+            or conversation.freed
             or (seq == 0 and offset == 0 and conversation.starts_again(direction))
         ):
             if conversation is not None:
@@ -179,6 +180,8 @@ class ConnectionTable:
         local_port, remote_port, local, remote, kind, direction, layer, flags, family, _ = fields[10:]
         now, data = ts + self.offset, pages[at + SIZE : at + SIZE + length]
         if kind == CLOSE and handle:
+            if (freed := self._table.get((tgid, handle))) is not None:
+                freed.freed = True
             self._closed({(tgid, handle)}, now)
         elif kind == CLOSE:
             self._socket_closed(sk, Totals.of(data), now)
