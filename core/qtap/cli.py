@@ -114,7 +114,13 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
               "too; full: bodies too. Below full, bodies never leave the kernel.")  # fmt: skip
 @click.option("--config", metavar="FILE", default="", help="Take what to capture from a configuration file (YAML); - is stdin.")
 @click.option("--lenient", is_flag=True, help="Warn of keys in --config that are not known, instead of refusing them.")
-@click.option("--pid", "pids", type=click.IntRange(1), multiple=True, help="Capture only this process and its children.")
+@click.option(
+    "--pid",
+    "pids",
+    type=click.IntRange(1),
+    multiple=True,
+    help="Capture only this process and its children; with --exe or --container: also this.",
+)
 @click.option("--exe", "exes", metavar="TEXT", multiple=True, help="Capture only executables whose path contains this.")
 @click.option("--container", "containers", metavar="NAME", multiple=True, help="Capture only this container (name or id).")
 @click.option("--tls-probes", type=TlsProbes(), metavar="NAMES",
@@ -151,9 +157,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:  # noqa: ANN401 - clic
         ctx.exit(_run(ctx, given))
 
 
+_CHOICES = {"--pid": "pids", "--exe": "exes", "--container": "containers", "--tls-probes": "tls_probes", "--java": "java"}
+"""What a capture that is replayed has been asked before."""
+
+
 def _run(ctx: click.Context, given: dict[str, Any]) -> int:
     if given["demo"] and given["replay"]:
         raise click.UsageError("--demo and --replay exclude each other", ctx)
+    if chosen := [option for option, name in _CHOICES.items() if given[name] and (given["demo"] or given["replay"])]:
+        raise click.UsageError(f"{chosen[0]} chooses what is captured live: leave it out with --replay and --demo", ctx)
+    if "" in (*given["exes"], *given["containers"]):
+        raise click.UsageError("--exe and --container need a text that is not empty", ctx)
     from qtap.app import CannotCaptureError, Options, UsageError, run_headless, run_screen
     from qtap.captures.format import CaptureError
 
