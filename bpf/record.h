@@ -27,7 +27,7 @@ enum record_type {
     REC_NAMES = 11, /* a name server's answer, of which the data is the beginning */
 };
 enum direction { OUT = 0, IN = 1 };
-enum layer { LAYER_SOCKET = 0, LAYER_OPENSSL = 1, LAYER_GNUTLS = 2, LAYER_NSS = 3, LAYER_JSSE = 4, LAYER_GO = 5 };
+enum layer { LAYER_SOCKET = 0, LAYER_OPENSSL = 1, LAYER_GNUTLS = 2, LAYER_NSS = 3, LAYER_JSSE = 4, LAYER_GO = 5, LAYER_RUSTLS = 6 };
 enum capture_level { LEVEL_SUMMARY = 0, LEVEL_HEADERS = 1, LEVEL_FULL = 2 };
 
 #define FLAG_FROM_START 1  /* the socket was established, or the handle made, while we watched */

@@ -140,6 +140,33 @@ static __always_inline int pass_plaintext(struct pt_regs *ctx, const struct hand
     return 0;
 }
 
+/* Plaintext that a call sent from `count` buffers at `slices` (struct iovec), `n` bytes of them. */
+static __always_inline int pass_slices(struct pt_regs *ctx, const struct handle_key *key, u8 layer, u64 slices, u64 count, u64 n) {
+    struct handle_state *state = handle_state(key, 0);
+    struct long_call call = {.walk = {.iov = slices, .iovs = count, .remaining = n}};
+    struct walk *w = &call.walk;
+    for (u32 i = 0; i < 4 && !w->left; i++)
+        if (!next_buffer(w))
+            return 0;
+    u64 first = w->left;
+    if (!state || !begin_plaintext(&call, key->handle, state, layer, OUT, w->base, n))
+        return 0;
+    w->left = first;
+    if (first == n)
+        w->iovs = 0;
+    else if (can_join(&call)) {
+        emit_joined(&call.header, w);
+        return 0;
+    }
+    int tail = emit_call(&call, &state->streams[OUT], first != n || n > MAX_CHUNK);
+    if (!tail)
+        return 0;
+    call.handle_key = *key;
+    keep_call(bpf_get_current_pid_tgid(), &call);
+    handle_tails.call(ctx, tail - 1);
+    return 0;
+}
+
 /* The innermost call of this thread ends with the result `ret`. */
 static __always_inline int leave_call(struct pt_regs *ctx, s64 ret, u8 dir) {
     u64 pid_tgid = bpf_get_current_pid_tgid();

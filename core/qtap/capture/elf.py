@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -175,8 +175,20 @@ class Elf:
         for section in self.sections:
             missing = [name for name in names if name not in found]
             if missing and (section.kind == _SHT_SYMTAB or (section.kind == _SHT_DYNSYM and not hashed)):
-                self._search_table(section, missing, found)
+                for symbol in self._search_table(section, missing):
+                    found.setdefault(symbol.name, symbol)
         return found
+
+    def copies(self, choose: Callable[[bytes], Collection[str]]) -> list[Symbol]:
+        """Give every function in .symtab by the names that `choose` takes from its strings: compilers repeat local ones.
+
+        Each place is given once, by any of its names.
+        """
+        tables = [section for section in self.sections if section.kind == _SHT_SYMTAB]
+        found = {
+            symbol.offset: symbol for table in tables for symbol in self._search_table(table, [*choose(self._strings(table))])
+        }
+        return [*found.values()]
 
     def offset_of(self, address: int) -> int:
         """Give where the byte that will be mapped at `address` (before relocation) lies in the file."""
@@ -264,7 +276,7 @@ class Elf:
     def _word(self, at: int) -> int:
         return int.from_bytes(self.read(at, 4), "little")
 
-    def _search_table(self, section: Section, names: list[str], found: dict[str, Symbol]) -> None:
+    def _search_table(self, section: Section, names: list[str]) -> Iterator[Symbol]:
         strings = self._strings(section)
         wanted = {at: name for name in names for at in _occurrences(strings, name.encode() + b"\0")}
         table = self.read(section.offset, section.size // _SYMBOL.size * _SYMBOL.size)
@@ -274,7 +286,7 @@ class Elf:
             name = wanted[places[index]]
             symbol = self._symbol(name, table[index * _SYMBOL.size : (index + 1) * _SYMBOL.size])
             if symbol:
-                found.setdefault(name, symbol)
+                yield symbol
 
     def _symbol(self, name: str, raw: bytes) -> Symbol | None:
         """Read one symbol; None when it is no function or is defined elsewhere."""

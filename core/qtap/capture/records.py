@@ -14,7 +14,7 @@ DATA, CLOSE, EXEC, EXIT, LIBRARY, FORK, HELLO, OTHER, JVM, ROOT, NAMES = range(1
 OUT, IN = 0, 1
 FROM_START, UNSEEN, SKIPPED, ENDS_CHUNKED, EOF, SERVER, CLIENT, FILE = 1, 2, 4, 8, 16, 32, 64, 128
 LEVELS = {"summary": 0, "headers": 1, "full": 2}
-LAYERS = ("", "openssl", "gnutls", "nss", "jsse", "go")
+LAYERS = ("", "openssl", "gnutls", "nss", "jsse", "go", "rustls")
 """The name of the probe by the number of its layer."""
 
 COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot", "untold")

@@ -8,8 +8,9 @@ from qtap.capture.go import GO
 from qtap.capture.nss import NSS
 from qtap.capture.openssl import LIBNODE, OPENSSL
 from qtap.capture.probe import TlsLibrary
+from qtap.capture.rustls import RUSTLS
 
-TLS_LIBRARIES: tuple[TlsLibrary, ...] = (OPENSSL, LIBCRYPTO, LIBNODE, GNUTLS, NSS, GO)
+TLS_LIBRARIES: tuple[TlsLibrary, ...] = (OPENSSL, LIBCRYPTO, LIBNODE, GNUTLS, NSS, GO, RUSTLS)
 NAMES = tuple(dict.fromkeys(library.name for library in TLS_LIBRARIES))
 """What `--tls-probes` takes."""
 
