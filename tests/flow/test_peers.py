@@ -99,3 +99,11 @@ def test_an_end_found_late_is_not_joined_with_what_was_answered_before_it_was_as
     assert joined([unheard, heard], unheard.asks, unheard.gets, heard.hears, heard.answers, found, heard.asks, heard.gets) == [
         1
     ]
+
+
+def test_equal_addresses_of_two_network_namespaces_are_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qtap.capture.namespaces.NetworkNamespaces.of", lambda _self, pid: pid % 2)
+    health = Exchange(Stream(10, 4000, 80, sk=0x1000), Stream(21, 80, 4000, sk=0x2000))
+    assert joined([health], *health.calls) == []
+    health = Exchange(Stream(10, 4000, 80, sk=0x1000), Stream(20, 80, 4000, sk=0x2000))
+    assert joined([health], *health.calls) == [0]

@@ -78,6 +78,7 @@ class Delivery:
 
     def exited(self, pid: int) -> None:
         """Take that a process ended."""
+        self._peers.exited(pid)
         self._sought.discard(pid)
 
     def tick(self, now: int) -> None:

@@ -9,12 +9,15 @@ client has the answer: of a client's transactions that waits with one, the serve
 
 from __future__ import annotations
 
+from qtap.capture.namespaces import NetworkNamespaces
 from qtap.model import Connection, Transaction
 
 _PENDING = 1024
 """Transactions of one end of a connection that may wait for their other half."""
 
-Key = tuple[str, int, str, int]
+Key = tuple[str, int, str, int, int]
+"""The client's address and the server's, and of loopback addresses the network namespace."""
+_LOOPBACK = ("127.", "::1")
 Waiting = dict[str, Transaction]
 """By their ids, the oldest first."""
 Sides = tuple[Waiting, Waiting]
@@ -28,6 +31,7 @@ class Peers:
         """`both_ends`: whether the other end of a local connection can be expected at all."""
         self._both_ends = both_ends
         self._local: set[str] = {"127.0.0.1", "::1"}
+        self._namespaces = NetworkNamespaces()
         self._pending: dict[Key, Sides] = {}
         self._sides: dict[str, Sides] = {}
         """Those of each open connection that has another end here, by its id: `_pending` without the cost of a key."""
@@ -65,7 +69,7 @@ class Peers:
         self._local.add(connection.local.ip)
         if connection.remote.ip not in self._local:
             return None
-        sides = self._sides[connection.id] = self._pending.setdefault(_key(connection), ({}, {}))
+        sides = self._sides[connection.id] = self._pending.setdefault(self._key(connection), ({}, {}))
         return sides
 
     def awaits(self, transaction: Transaction) -> bool:
@@ -100,9 +104,21 @@ class Peers:
         if sides is None:
             return
         sides[connection.server].clear()
-        key = _key(connection)
+        key = self._key(connection)
         if not sides[not connection.server] and self._pending.get(key) is sides:
             del self._pending[key]
+
+    def exited(self, pid: int) -> None:
+        """Take that a process ended."""
+        self._namespaces.forget(pid)
+
+    def _key(self, connection: Connection) -> Key:
+        client, server = connection.local, connection.remote
+        if connection.server:
+            client, server = server, client
+        # Each namespace has loopback addresses of its own; other addresses may join processes of different ones.
+        within = self._namespaces.of(connection.process.pid) if client.ip.startswith(_LOOPBACK) else 0
+        return client.ip, client.port, server.ip, server.port, within
 
 
 def _may_be_one(new: Transaction, waiting: Transaction) -> bool:
@@ -120,10 +136,3 @@ def _may_be_one(new: Transaction, waiting: Transaction) -> bool:
 def _was_answered_before(new: Transaction, waiting: Transaction) -> bool:
     """Tell whether the client had the answer before the server, heard of only now, read the request `new`."""
     return bool(waiting.response.head) and waiting.response.first_at < new.request.first_at
-
-
-def _key(connection: Connection) -> Key:
-    client, server = connection.local, connection.remote
-    if connection.server:
-        client, server = server, client
-    return client.ip, client.port, server.ip, server.port
