@@ -242,11 +242,14 @@ class Session:
     def _pipe_closed(self, error: OSError) -> None:
         self._pipe_gone = isinstance(error, BrokenPipeError)
         if not self._pipe_gone:
-            self._store_failed(error)
+            self._failed_to_write("output", error)
         self.ended.set()
 
     def _store_failed(self, error: OSError) -> None:
-        self._problem, self.status = f"recording stopped: {error.strerror}", FAILED
+        self._failed_to_write("recording", error)
+
+    def _failed_to_write(self, what: str, error: OSError) -> None:
+        self._problem, self.status = f"{what} stopped: {error.strerror}", FAILED
         log.error("%s", self._problem)
         self.ended.set()
 
