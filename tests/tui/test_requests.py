@@ -176,6 +176,12 @@ async def test_escape_clears_the_filter(leave: tuple[str, ...]) -> None:
         assert screen.requests.query_one(Input).value == ""
 
 
+async def test_the_row_under_the_cursor_is_on_the_screen_when_the_others_come_back() -> None:
+    async with running(numbered(500)) as screen:
+        await screen.press("slash", *"row/27", "enter", "up", "up", "escape")
+        assert any("/row/27" in line and line.startswith("▌") for line in screen.lines())
+
+
 async def test_keys_typed_into_the_filter_do_nothing_else() -> None:
     async with running(numbered(3)) as screen:
         await screen.press("slash", *"qpcfzt1:?GgjkJK")

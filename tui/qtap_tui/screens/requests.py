@@ -154,6 +154,7 @@ class RequestsScreen(Screen[None]):
         self.set_focus(self.list)
         self.query_one(KeyFooter).refresh()
         self.tick()
+        self.list.show_cursor()
 
     def action_details(self) -> None:
         """Open the details of the row under the cursor."""

@@ -102,9 +102,19 @@ class TransactionList(Lines):
             return
         position = max(0, min(position, count - 1))
         self.cursor = self.view.number(position)
-        self.top = max(min(self.top, position), position - max(self.height, 1) + 1, 0)  # hidden, it has no height
+        self._show(position)
         self._leave_tail()
         self.post_message(self.Moved())
+
+    def show_cursor(self) -> None:
+        """Scroll until the row under the cursor is on the screen, whatever rows came back before it."""
+        if self.cursor >= 0 and not self.following:
+            self._show(self.view.position(self.cursor))
+            self._anchor = self.view.number(self.top)
+            self.sync()
+
+    def _show(self, position: int) -> None:
+        self.top = max(min(self.top, position), position - max(self.height, 1) + 1, 0)  # hidden, it has no height
 
     def line(self, y: int, width: int, edge: Segment) -> Strip:
         """Paint one row."""
