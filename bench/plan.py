@@ -14,7 +14,7 @@ from bench.kernel import newest_id, tracers
 Sample = TypeVar("Sample")
 _ATTEMPTS = 20
 _PATIENCE = 15.0
-_DETACHING = 3.0
+_DETACHING = 15.0
 """Seconds that the programs of an ended process may take to go."""
 _LOOK = 0.1
 
@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     """Of a start, or of anything else that takes less than a second."""
 
 
-FULL = Plan(pairs=5, seconds=3, rounds=9)
+FULL = Plan(pairs=3, seconds=3, rounds=9)
 SHORT = Plan(pairs=1, seconds=1, rounds=2)
 
 
