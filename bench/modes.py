@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,11 +116,19 @@ def _sslsniff(output: int) -> Iterator[int]:
             process.kill()  # asked to end it takes 0.4 s to detach, and longer to say that it could not
 
 
+def _descriptors(pid: int) -> list[str]:
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(str(entry.readlink()))
+    return found
+
+
 def _wait_for_perf_events(process: subprocess.Popen[bytes]) -> None:
     """Wait until sslsniff has its four probes and one buffer a processor: it says nothing when it is ready."""
     expected, end = 4 + len(os.sched_getaffinity(0)), time.monotonic() + _PATIENCE
     while True:
-        links = [str(entry.readlink()) for entry in Path(f"/proc/{process.pid}/fd").iterdir()] if process.poll() is None else []
+        links = _descriptors(process.pid) if process.poll() is None else []
         if sum("perf_event" in link for link in links) >= expected:
             return
         if time.monotonic() > end or process.poll() is not None:

@@ -9,8 +9,9 @@
  *
  * How far they are apart the compiler decides. It is learned where a thread shows that they are one connection: it read from a
  * socket (received), processed what came (common), and wrote to the same socket (sendable). Where a program has two versions, each
- * with places of its own, they are believed only of a common that was seen as such. Probes sit on the register arguments of Rust's own ABI, which are those of C for pointers and lengths; a
- * Result<usize, io::Error> comes back as its tag in rax, 0 for Ok, and its value in rdx.
+ * with places of its own, they are believed only of a common that was seen as such. Probes sit on the register arguments of Rust's
+ * own ABI, which are those of C for pointers and lengths; a Result<usize, io::Error> comes back as its tag in rax, 0 for Ok, and
+ * its value in rdx.
  */
 #define RUSTLS_EXTENT 4096 /* more than a connection takes */
 
