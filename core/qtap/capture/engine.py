@@ -229,9 +229,10 @@ class Engine:
                     os.close(fd)
             os.read(hears, 1)  # until this process has closed its own, however it ends
             os._exit(0)
-        for fd in (*links, *self._programs.values(), hears, tells):
+        for fd in (*links, *self._programs.values(), *self._maps.values(), hears, tells):
             os.close(fd)
         self._programs.clear()
+        self._maps.clear()
         self._links.clear()
         self._links_of.clear()
 
