@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.kernel import newest_id
 from qtap.capture.compiler import compiled, data_folder
 from qtap.capture.engine import Engine, Scope
 from qtap.capture.probes import Prober
@@ -28,6 +29,7 @@ _RETURN_0 = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
 _SSLSNIFF_NEEDS = "#define TASK_COMM_LEN 16\n#define min(a, b) ((a) < (b) ? (a) : (b))\n"
 """What sslsniff takes from the kernel's headers; those of a kernel other than the running one do not compile with it."""
 _PATIENCE = 30.0
+_QUIET = 0.5
 
 
 class Mode(NamedTuple):
@@ -80,11 +82,21 @@ def qtap(*options: str) -> Callable[[int], AbstractContextManager[int]]:
                         break
                 else:
                     raise RuntimeError(f"qtap-tui {' '.join(options)} ended with status {process.wait()}")
+                _wait_for_late_programs()
                 yield process.pid
             finally:
                 process.send_signal(signal.SIGINT)
 
     return start
+
+
+def _wait_for_late_programs() -> None:
+    """Wait until no program was loaded for a while: some are loaded after capture has begun, for programs that start later."""
+    while True:
+        before = newest_id()
+        time.sleep(_QUIET)
+        if newest_id() == before + 1:
+            return
 
 
 def sslsniff_command() -> list[str]:
