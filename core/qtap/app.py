@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -95,7 +96,7 @@ class Session:
                     header=self._header,
                     force=options.force,
                     wait=bool(self._reader),
-                    on_closed=self._pipe_closed,
+                    on_closed=partial(self._store_closed, "recording"),
                 )
             )
         # Without a screen nobody looks at the log: nothing is kept.
@@ -167,7 +168,8 @@ class Session:
 
     def _line_store(self) -> LineStore:
         system = System(hostname=self._header.host, instance=self._header.instance)
-        return LineStore(1, system=system, level=self._options.level, on_closed=self._pipe_closed, wait=bool(self._reader))
+        on_closed = partial(self._store_closed, "output")
+        return LineStore(1, system=system, level=self._options.level, on_closed=on_closed, wait=bool(self._reader))
 
     def _make_source(self) -> Source:
         if self._reader:
@@ -239,18 +241,11 @@ class Session:
             store.drain()
         self.ended.set()
 
-    def _pipe_closed(self, error: OSError) -> None:
+    def _store_closed(self, what: str, error: OSError) -> None:
         self._pipe_gone = isinstance(error, BrokenPipeError)
         if not self._pipe_gone:
-            self._failed_to_write("output", error)
-        self.ended.set()
-
-    def _store_failed(self, error: OSError) -> None:
-        self._failed_to_write("recording", error)
-
-    def _failed_to_write(self, what: str, error: OSError) -> None:
-        self._problem, self.status = f"{what} stopped: {error.strerror}", FAILED
-        log.error("%s", self._problem)
+            self._problem, self.status = f"{what} stopped: {error.strerror}", FAILED
+            log.error("%s", self._problem)
         self.ended.set()
 
     @property
