@@ -12,6 +12,7 @@ import pytest
 from qtap.capture.elf import Elf
 from qtap.capture.openssl import OPENSSL
 from qtap.capture.openssl_stripped import stripped_points, why_unseen
+from qtap.capture.prologue import stack_arguments
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("gcc"), reason="needs gcc for x86-64")
 
@@ -117,3 +118,8 @@ def test_the_reason_names_the_library(tmp_path: Path, strings: tuple[str, ...], 
         assert OPENSSL.probe_points(elf) == []
         reason = why_unseen(elf)
     assert (f"carries {expected} " in reason) if expected else not reason
+
+
+def test_a_short_load_at_the_end_of_the_code_has_no_index_byte_to_look_at() -> None:
+    lea_rax_to_rdi = b"\x48\x8d\x38"
+    assert stack_arguments(lea_rax_to_rdi, 0, 0) is None

@@ -8,8 +8,9 @@ branch_setup_xol_ops and push_setup_xol_ops, Linux 5.10 to 6.18). In a virtual m
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
-from qtap.capture.x86 import CodeError, Instruction, decode
+from qtap.capture.x86 import Instruction, instructions
 
 _PUSH = range(0x50, 0x58)
 _CALL, _JUMP, _JUMP_SHORT, _NOP = 0xE8, 0xE9, 0xEB, 0x90
@@ -39,17 +40,11 @@ def cheap_site(code: bytes, *, returns: bool) -> int | None:
     would. With `returns` (a return probe is set there as well) the stack pointer must not have moved either. None when the
     lines hold no such place. `code` is the function's first bytes, 64 or so.
     """
-    at = 0
-    for _ in range(_WALK):
-        try:
-            instruction = decode(code, at)
-        except CodeError:
-            return None
+    for at, instruction in islice(instructions(code), _WALK):
         if _is_emulated(instruction):
             return at
         if not (_is_harmless(instruction) or (not returns and _takes_stack(instruction))):
             return None
-        at += instruction.length
     return None
 
 
@@ -58,14 +53,8 @@ def first_call(code: bytes, address: int, accept: Callable[[int], bool]) -> int 
 
     Conditional jumps are taken to fall through; the walk ends with the function, an unknown instruction, or `code`.
     """
-    at = 0
-    while at < len(code):
-        try:
-            instruction = decode(code, at)
-        except CodeError:
-            return None
-        at += instruction.length
-        target = address + at + instruction.relative
+    for at, instruction in instructions(code):
+        target = address + at + instruction.length + instruction.relative
         if instruction.opcode == _CALL and accept(target):
             return target
         if instruction.opcode in _ENDS:
@@ -75,16 +64,12 @@ def first_call(code: bytes, address: int, accept: Callable[[int], bool]) -> int 
 
 def targets(code: bytes, address: int) -> set[int]:
     """Give where the direct calls and jumps of the function at `address` lead; nothing when its code is not understood."""
-    found, at = set(), 0
-    while at < len(code):
-        try:
-            instruction = decode(code, at)
-        except CodeError:
-            return set()
-        at += instruction.length
+    found, end = set(), 0
+    for at, instruction in instructions(code):
+        end = at + instruction.length
         if instruction.opcode in _BRANCHES:
-            found.add(address + at + instruction.relative)
-    return found
+            found.add(address + end + instruction.relative)
+    return found if end >= len(code) else set()
 
 
 def stack_arguments(code: bytes, address: int, callee: int) -> set[int] | None:
@@ -92,37 +77,28 @@ def stack_arguments(code: bytes, address: int, callee: int) -> set[int] | None:
 
     The way there is that of `first_call`; None when it does not lead there.
     """
-    at = 0
     found: set[int] = set()
-    while at < len(code):
-        try:
-            instruction = decode(code, at)
-        except CodeError:
-            return None
-        start, at = at, at + instruction.length
-        if instruction.opcode == _CALL and address + at + instruction.relative == callee:
+    for at, instruction in instructions(code):
+        end = at + instruction.length
+        if instruction.opcode == _CALL and address + end + instruction.relative == callee:
             return found & _ARGUMENTS
         if instruction.opcode in _ENDS:
             return None
         written = _written(instruction)
-        (found.add if _takes_stack_address(instruction, code[start:at]) else found.discard)(written)
+        (found.add if _takes_stack_address(instruction, code[at:end]) else found.discard)(written)
     return None
 
 
 def returned_address(code: bytes, address: int) -> int | None:
     """Give the constant that the function at `address` returns, when it does nothing else."""
-    at, found = 0, None
-    while at < len(code):
-        try:
-            instruction = decode(code, at)
-        except CodeError:
-            return None
-        at += instruction.length
-        operand = int.from_bytes(code[at - 4 : at], "little", signed=True)
+    found = None
+    for at, instruction in instructions(code):
+        end = at + instruction.length
+        operand = int.from_bytes(code[end - 4 : end], "little", signed=True)
         if instruction.opcode == _RET:
             return found
         if instruction.opcode == _LEA and instruction.modrm == _RAX_RELATIVE:
-            found = address + at + operand
+            found = address + end + operand
         elif instruction.opcode == _MOVE_TO_EAX or (instruction.opcode == _MOVE_SIGNED and instruction.modrm == _RAX):
             found = operand
         elif not (instruction.opcode in _FRAME or instruction.opcode in _HINT_NOPS):
@@ -133,8 +109,9 @@ def returned_address(code: bytes, address: int) -> int | None:
 def _takes_stack_address(instruction: Instruction, code: bytes) -> bool:
     """Tell `lea n(%rsp), register` and `mov %rsp, register`."""
     if instruction.opcode == _LEA:
-        index = code[len(instruction.prefixes) + bool(instruction.rex) + 2]
-        return instruction.modrm < 0xC0 and instruction.modrm & 7 == _STACK_POINTER and index == _STACK_BASE  # noqa: PLR2004
+        # Only then an index byte follows.
+        indexed = instruction.modrm < 0xC0 and instruction.modrm & 7 == _STACK_POINTER  # noqa: PLR2004
+        return indexed and code[len(instruction.prefixes) + bool(instruction.rex) + 2] == _STACK_BASE
     return instruction.opcode == _MOVE and instruction.register == _STACK_POINTER
 
 

@@ -8,6 +8,7 @@ instructions of Debian 12's libssl, libc and the first of node get the length th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 _PREFIXES = frozenset((0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3))
@@ -93,6 +94,18 @@ def decode(code: bytes, at: int = 0) -> Instruction:
         return _decode(code, at)
     except IndexError:
         raise CodeError(f"the code ends inside the instruction at {at:#x}") from None
+
+
+def instructions(code: bytes) -> Iterator[tuple[int, Instruction]]:
+    """Give each instruction of `code` and where it begins, up to the end or to what is no instruction known here."""
+    at = 0
+    while at < len(code):
+        try:
+            instruction = decode(code, at)
+        except CodeError:
+            return
+        yield at, instruction
+        at += instruction.length
 
 
 def _decode(code: bytes, start: int) -> Instruction:
