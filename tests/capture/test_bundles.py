@@ -63,7 +63,9 @@ def test_podman_lists_its_containers(tmp_path: Path) -> None:
     entries = [{"id": "b2" * 32, "names": ["other"]}, {"id": A, "names": ["web"], "metadata": metadata}]
     (storage / "containers.json").write_text(json.dumps(entries))
     assert looked_up(tmp_path) is None
-    assert looked_up(tmp_path, Place(A, storage=str(storage))) == Container(A[:12], "web", "docker.io/shop/front:1")
+    assert looked_up(tmp_path, Place(A, os.getuid(), storage=str(storage))) == Container(
+        A[:12], "web", "docker.io/shop/front:1"
+    )
     assert looked_up(tmp_path, Place("b2" * 32, storage=str(storage))) == Container("b2" * 6, "other")
 
 
@@ -82,12 +84,39 @@ def test_a_file_that_is_no_bundle_tells_nothing(tmp_path: Path, text: bytes) -> 
     assert looked_up(tmp_path) is None
 
 
-def test_a_pipe_or_a_link_in_the_folder_of_a_user_is_not_followed(tmp_path: Path) -> None:
-    folder = tmp_path / "storage" / A / "userdata"
-    folder.mkdir(parents=True)
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A folder that a user's monitor names, with a file that is not that user's to see."""
+    bundle(tmp_path / "secret" / A / "userdata", {"nerdctl/name": "somebody else's"})
+    (tmp_path / "secret" / "containers.json").write_text(json.dumps([{"id": A, "names": ["somebody else's"]}]))
+    return tmp_path
+
+
+@pytest.mark.parametrize("link", ["", "containers.json", f"{A}", f"{A}/userdata", f"{A}/userdata/config.json"])
+def test_a_link_in_a_storage_leads_nowhere(hostile: Path, link: str) -> None:
+    place = hostile / "storage" / link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(hostile / "secret" / link)
+    claimed = Place(A, os.getuid(), storage=str(hostile / "storage"))
+    assert find(claimed, (), ()) is None
+    if link:
+        assert find(Place(A), (), (str(hostile / "storage"),)) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+def test_a_file_of_another_user_than_the_monitors_is_not_read(hostile: Path) -> None:
+    claimed = Place(A, 65534, storage=str(hostile / "secret"))
+    assert find(claimed, (), ()) is None
+    os.chown(hostile / "secret" / "containers.json", 65534, 65534)
+    assert find(claimed, (), ()) == Container(A[:12], "somebody else's")
+    assert find(Place(A), (), (str(hostile / "secret"),)) == Container(A[:12], "somebody else's")
+    os.chown(hostile / "secret" / A / "userdata" / "config.json", 65534, 65534)
+    assert find(Place(A), (), (str(hostile / "secret"),)) is None
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "storage").mkdir()
     os.mkfifo(tmp_path / "storage" / "containers.json")
-    bundle(tmp_path / "elsewhere", {"nerdctl/name": "somebody else's"})
-    (folder / "config.json").symlink_to(tmp_path / "elsewhere" / "config.json")
     assert looked_up(tmp_path) is None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -94,11 +93,22 @@ class Proc:
         self.run(0, 0, "self", namespace="host")
         (root / "0").rename(root / "self")
 
-    def run(self, pid: int, parent: int, comm: str, *words: str, namespace: str = "inside") -> None:
+    def run(
+        self,
+        pid: int,
+        parent: int,
+        comm: str,
+        *words: str,
+        namespace: str = "inside",
+        cgroup: str = "/",
+        uids: str = "1000 " * 4,
+    ) -> None:
         folder = self.root / str(pid)
         (folder / "ns").mkdir(parents=True)
         (folder / "ns" / "pid").symlink_to(f"pid:[{namespace}]")
         (folder / "stat").write_text(f"{pid} ({comm}) S {parent} 0 0")
+        (folder / "status").write_text(f"Name:\t{comm}\nUid:\t{uids}\nGid:\t0 0 0 0\n")
+        (folder / "cgroup").write_text(f"0::{cgroup}\n")
         (folder / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in words))
 
 
@@ -114,14 +124,33 @@ def test_a_process_of_rootless_podman_is_found_by_its_monitor(proc: Proc) -> Non
     proc.run(12, 11, "curl")
     storage = "/home/me/.local/share/containers/storage/overlay-containers"
     found = monitored_place(12, str(proc.root))
-    assert found == Place(A, os.getuid(), name="shop", storage=storage)
+    assert found == Place(A, 1000, name="shop", storage=storage)
     assert monitored_place(10, str(proc.root)) is None
 
 
 def test_a_shim_names_its_container(proc: Proc) -> None:
-    proc.run(10, 1, "containerd-shim", "containerd-shim-runc-v2", "-namespace", "moby", "-id", A, namespace="host")
+    words = ("containerd-shim-runc-v2", "-namespace", "moby", "-id", A)
+    proc.run(10, 1, "containerd-shim", *words, namespace="host", uids="0 0 0 0")
     proc.run(11, 10, "nginx")
-    assert monitored_place(11, str(proc.root)) == Place(A)
+    assert monitored_place(11, str(proc.root)) == Place(A, namespace="moby")
+
+
+@pytest.mark.parametrize(("namespace", "identity"), [("../../home/me", "x"), ("default", "../../home/me"), ("default", 'a"')])
+def test_what_a_shim_says_is_no_path(proc: Proc, namespace: str, identity: str) -> None:
+    proc.run(10, 1, "containerd-shim", "x", "-namespace", namespace, "-id", identity, namespace="host")
+    proc.run(11, 10, "nginx")
+    assert monitored_place(11, str(proc.root)) is None
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [{"namespace": "other"}, {"namespace": "host", "cgroup": f"/docker/{B}"}, {"namespace": "host", "uids": "1000 0 0 0"}],
+    ids=["inside", "in a container", "changes its user"],
+)
+def test_a_program_that_is_only_called_like_a_monitor_tells_nothing(proc: Proc, lies: dict[str, str]) -> None:
+    proc.run(10, 1, "conmon", "conmon", "-c", A, "-n", "shop", "-b", f"/etc/{A}/userdata", **lies)
+    proc.run(11, 10, "sh")
+    assert monitored_place(11, str(proc.root)) is None
 
 
 @pytest.mark.parametrize("words", [(), ("conmon",), ("conmon", "-c"), ("conmon", "-c", "short"), ("conmon", "-n", "x")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import os
 import socketserver
 import threading
 import time
@@ -120,13 +121,14 @@ def test_a_socket_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 def test_the_id_is_known_at_once_and_the_name_comes_later(engine: Engine, procfs: Path) -> None:
     named: Queue[Container] = Queue()
-    containers = Containers(named.put, procfs=str(procfs), sockets=only(engine.path))
+    containers = Containers(lambda _, after: named.put(after), procfs=str(procfs), sockets=only(engine.path))
     first = containers.of(10)
     assert first == Container(id=A[:12])
     whole = named.get(timeout=10)
     assert whole == Container(id=A[:12], name="web", image="nginx:1.27", labels={"team": "[bold]x"})
     assert containers.of(11) == whole
-    assert containers.latest(Container(id=A[:12])) == whole
+    assert containers.latest(first) is whole
+    assert containers.latest(Container(id=A[:12])) == Container(id=A[:12])
     assert engine.asked.qsize() == 1
 
 
@@ -141,7 +143,7 @@ def test_loading_learns_every_running_container_before_it_is_needed(engine: Engi
 
 def test_what_no_engine_knows_keeps_its_id_and_is_not_asked_for_at_every_look(engine: Engine, procfs: Path) -> None:
     named: Queue[Container] = Queue()
-    containers = Containers(named.put, procfs=str(procfs), sockets=only(engine.path))
+    containers = Containers(lambda _, after: named.put(after), procfs=str(procfs), sockets=only(engine.path))
     for _ in range(50):
         assert containers.of(14) == Container(id="c3" * 6)
     containers.of(10)
@@ -178,7 +180,7 @@ def test_a_container_that_its_engine_learns_of_later_is_asked_for_again(
 ) -> None:
     monkeypatch.setattr(module, "_PAUSES", (0.01, 0.01, 600.0))
     named: Queue[Container] = Queue()
-    containers = Containers(named.put, procfs=str(procfs), sockets=only(engine.path))
+    containers = Containers(lambda _, after: named.put(after), procfs=str(procfs), sockets=only(engine.path))
     engine.answer = b"[]"
     assert containers.of(10) == Container(id=A[:12])
     engine.asked.get(timeout=10)
@@ -188,13 +190,15 @@ def test_a_container_that_its_engine_learns_of_later_is_asked_for_again(
 
 
 def test_engines_of_a_user_are_asked_for_what_that_user_runs_only(tmp_path: Path, procfs: Path) -> None:
-    (tmp_path / "run" / "1000").mkdir(parents=True)
-    slice_of_user = "/user.slice/user-1000.slice/user@1000.service"
+    uid = os.getuid() or 1000
+    (tmp_path / "run" / str(uid)).mkdir(parents=True)
+    slice_of_user = f"/user.slice/user-{uid}.slice/user@{uid}.service"
     (procfs / "10" / "cgroup").write_text(f"0::{slice_of_user}/docker-{A}.scope\n")
     named: Queue[Container] = Queue()
-    with Engine(tmp_path / "run" / "1000" / "docker.sock") as engine:
+    with Engine(tmp_path / "run" / str(uid) / "docker.sock") as engine:
+        os.chown(engine.path, uid, -1)
         sockets = Sockets(docker=(), containerd=(), cri=(), users=str(tmp_path / "run"))
-        containers = Containers(named.put, procfs=str(procfs), sockets=sockets)
+        containers = Containers(lambda _, after: named.put(after), procfs=str(procfs), sockets=sockets)
         assert containers.of(12) == Container(id=B[:12])
         assert containers.of(10) == Container(id=A[:12])
         assert named.get(timeout=10).name == "web"
@@ -208,9 +212,82 @@ def test_where_no_engine_listens_the_monitor_and_files_give_the_name(tmp_path: P
     metadata = '{"image-name":"shop/front:1","name":"web"}'
     (storage / "containers.json").write_bytes(msgspec.json.encode([{"id": A, "names": ["web"], "metadata": metadata}]))
     named: Queue[Container] = Queue()
-    containers = Containers(named.put, procfs=str(procfs), sockets=only(), storages=(str(storage),))
+    containers = Containers(lambda _, after: named.put(after), procfs=str(procfs), sockets=only(), storages=(str(storage),))
     assert containers.of(10) == Container(id=A[:12])
     assert named.get(timeout=10) == Container(A[:12], "web", "shop/front:1")
+
+
+def monitored(procfs: Path, pid: int, name: str, storage: Path) -> None:
+    """Make `pid` a process below a monitor of the user 1000, of the container A."""
+    (procfs / "self" / "ns").mkdir(parents=True, exist_ok=True)
+    (procfs / "self" / "ns" / "pid").unlink(missing_ok=True)
+    (procfs / "self" / "ns" / "pid").symlink_to("pid:[host]")
+    words = ["conmon", "-c", A, "-n", name, "-b", f"{storage}/{A}/userdata"]
+    for number, parent, comm, namespace in ((pid, pid + 1000, "sh", "own"), (pid + 1000, 1, "conmon", "host")):
+        folder = procfs / str(number)
+        (folder / "ns").mkdir(parents=True)
+        (folder / "ns" / "pid").symlink_to(f"pid:[{namespace}]")
+        (folder / "cgroup").write_text("0::/\n")
+        (folder / "stat").write_text(f"{number} ({comm}) S {parent} 0")
+        (folder / "status").write_text(f"Name:\t{comm}\nUid:" + "\t1000" * 4 + "\n")
+        (folder / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in words))
+
+
+def test_a_user_who_lies_about_an_id_names_no_container_of_others(tmp_path: Path, procfs: Path) -> None:
+    monitored(procfs, 20, "lie", tmp_path / "lies")
+    named: Queue[tuple[Container, Container]] = Queue()
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    (storage / "containers.json").write_bytes(msgspec.json.encode([{"id": A, "names": ["web"], "metadata": ""}]))
+    containers = Containers(
+        lambda before, after: named.put((before, after)), procfs=str(procfs), sockets=only(), storages=(str(storage),)
+    )
+    liar, honest = containers.of(20), containers.of(10)
+    assert (liar, honest) == (Container(A[:12], "lie"), Container(A[:12]))
+    assert honest is not None
+    became = {id(before): after for before, after in (named.get(timeout=10), named.get(timeout=10))}
+    assert became[id(honest)] == Container(A[:12], "web")
+    assert containers.latest(honest).name == "web"
+
+
+def test_a_name_without_bounds_is_cut(tmp_path: Path, procfs: Path) -> None:
+    labels = {"a": "x" * 60_000, "b": "x" * 60_000}
+    monitored(procfs, 20, "n" * 5000, tmp_path)
+    found = Containers(procfs=str(procfs), sockets=only()).of(20)
+    assert found is not None
+    assert len(found.name) == 512
+    with Engine(tmp_path / "engine.sock") as engine:
+        engine.answer = msgspec.json.encode([{"Id": A, "Names": ["/web"], "Image": "i" * 5000, "Labels": labels}])
+        containers = Containers(procfs=str(procfs), sockets=only(engine.path))
+        containers.load()
+        told = containers.of(10)
+    assert told is not None
+    assert (told.name, len(told.image), [*told.labels]) == ("web", 512, ["a"])
+
+
+def test_names_of_control_groups_without_end_are_not_all_asked_for(
+    engine: Engine, procfs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_QUESTIONS", 20)
+    monkeypatch.setattr(module, "_PAUSES", (600.0,))
+    engine.answer = b"[]"
+    containers = Containers(procfs=str(procfs), sockets=only(engine.path))
+    for number in range(100):
+        (procfs / "10" / "cgroup").write_text(f"0::/docker/{number:064x}\n")
+        assert containers.of(10) is not None
+    time.sleep(0.3)
+    assert engine.asked.qsize() <= 21
+
+
+def test_a_link_in_the_folder_of_a_user_leads_to_no_other_engine(engine: Engine, tmp_path: Path, procfs: Path) -> None:
+    (tmp_path / "run" / "1000").mkdir(parents=True)
+    (tmp_path / "run" / "1000" / "docker.sock").symlink_to(engine.path)
+    (procfs / "10" / "cgroup").write_text(f"0::/user.slice/user-1000.slice/docker-{A}.scope\n")
+    sockets = Sockets(docker=(), containerd=(), cri=(), users=str(tmp_path / "run"))
+    containers = Containers(procfs=str(procfs), sockets=sockets)
+    assert containers.of(10) == Container(id=A[:12])
+    time.sleep(0.3)
+    assert engine.asked.empty()
 
 
 def test_the_pod_is_known_by_its_uid_before_anybody_names_it(procfs: Path) -> None:

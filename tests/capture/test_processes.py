@@ -186,7 +186,9 @@ def test_a_name_that_comes_later_reaches_every_process_of_the_container(proc: Pr
         proc.run(pid, "web", started=1, cgroup=f"/docker/{container * 32}")
         table.get(pid)
     assert containers.named
-    containers.named(Container(id="ab" * 6, name="shop"))
+    blank = table.get(90).container
+    assert blank is not None
+    containers.named(blank, Container(id="ab" * 6, name="shop"))
     assert [process.pid for process in told] == [90, 91]
     shop, other = table.get(91).container, table.get(92).container
     assert shop is not None

@@ -1,20 +1,20 @@
 """Names of containers from the files of their runtimes: for engines whose socket is silent, or off, as Podman's mostly is.
 
 OCI bundles: config.json (opencontainers/runtime-spec, config.md), whose annotations carry what the engine knew.
-containers/storage, of Podman and CRI-O: `overlay-containers/containers.json`, a list of all containers with their names. Some
-of these files belong to users: they are read as a stranger's.
+containers/storage, of Podman and CRI-O: `overlay-containers/containers.json`, a list of all containers with their names. Where
+a user's engine said that its files are, only files of that user are read: they tell nothing that this user does not know.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from qtap.capture.cgroups import Place
+from qtap.capture.inside import read_inside
 from qtap.capture.runtimes import SANDBOX, short_id
 from qtap.model import Container, Pod, pod_of
 
@@ -45,11 +45,21 @@ class _Metadata(msgspec.Struct):
     image_name: str = msgspec.field(default="", name="image-name")
 
 
+class _File(NamedTuple):
+    """A path in a folder that is as trustworthy as `owner`."""
+
+    folder: str
+    path: str
+    owner: int
+
+
 def find(place: Place, tasks: Sequence[str] = TASKS, storages: Sequence[str] = STORAGES) -> Container | None:
     """Give what files tell of the container at `place`; None when nothing has its name."""
-    folders = (place.storage, *storages) if place.storage else storages
-    for path in _bundles(place, tasks, folders):
-        annotations = _read(path, _Bundle(), _Bundle).annotations
+    folders = [_File(folder, "", 0) for folder in storages]
+    if place.storage.startswith("/"):
+        folders.insert(0, _File("/", f"{place.storage[1:]}/", place.owner))
+    for file in _bundles(place, tasks, folders):
+        annotations = _read(file, _Bundle(), _Bundle).annotations
         if annotations and (container := _annotated(place, annotations)):
             return container
     stored = _find_stored(place.id, folders)
@@ -60,12 +70,12 @@ def find(place: Place, tasks: Sequence[str] = TASKS, storages: Sequence[str] = S
     return Container(short_id(place.id), place.name) if place.name else None
 
 
-def _bundles(place: Place, tasks: Sequence[str], storages: Sequence[str]) -> Iterator[str]:
+def _bundles(place: Place, tasks: Sequence[str], storages: Sequence[_File]) -> Iterator[_File]:
     for folder in tasks:
         for namespace in [place.namespace] if place.namespace else _names(folder):
-            yield f"{folder}/{namespace}/{place.id}/config.json"
-    for folder in storages:
-        yield f"{folder}/{place.id}/userdata/config.json"
+            yield _File(folder, f"{namespace}/{place.id}/config.json", 0)
+    for storage in storages:
+        yield storage._replace(path=f"{storage.path}{place.id}/userdata/config.json")
 
 
 def _names(folder: str) -> list[str]:
@@ -93,26 +103,21 @@ def _pod(said: dict[str, str]) -> Pod | None:
     return pod_of(said)
 
 
-def _find_stored(identity: str, folders: Sequence[str]) -> _Stored | None:
-    for folder in folders:
+def _find_stored(identity: str, storages: Sequence[_File]) -> _Stored | None:
+    for storage in storages:
         for name in ("containers.json", "volatile-containers.json"):
-            for entry in _read(f"{folder}/{name}", [], list[_Stored]):
+            for entry in _read(storage._replace(path=storage.path + name), [], list[_Stored]):
                 if entry.id == identity:
                     return entry
     return None
 
 
-def _read(path: str, otherwise: _T, kind: type[_T]) -> _T:
+def _read(file: _File, otherwise: _T, kind: type[_T]) -> _T:
+    owners = {file.owner} if file.owner else {0, os.geteuid()}
     try:
-        # Whoever owns the folder may have put a pipe there, or a link to a file that is none of theirs.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return _decoded(read_inside(file.folder, file.path, owners, _LIMIT), otherwise, kind)
     except OSError:
         return otherwise
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _LIMIT:
-            return otherwise
-        return _decoded(file.read(_LIMIT), otherwise, kind)
 
 
 def _decoded(text: bytes, otherwise: _T, kind: type[_T]) -> _T:

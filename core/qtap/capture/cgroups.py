@@ -1,5 +1,8 @@
 """From a process to its container's id: the text of /proc/PID/cgroup, else the monitor that an engine keeps above it.
 
+Both may lie: users name control groups of their own, and any program may call itself a monitor. So a monitor counts outside of
+containers only, an id is what ids may be, and `Place.claim` keeps apart what different users say of the same id.
+
 cgroups(7): one line a hierarchy, `number:controllers:path`; version 2 has the number 0, and a hybrid host has both. Engines
 write into the path `/docker/<id>`, `docker-<id>.scope`, `libpod-<id>.scope`, `cri-containerd-<id>.scope`, `crio-<id>.scope`,
 `nerdctl-<id>.scope`, `/kubepods/burstable/pod<uid>/<id>`, `kubepods-burstable-pod<uid>.slice:cri-containerd:<id>`; containerd
@@ -10,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from itertools import pairwise
 from typing import NamedTuple
 
 _ID = re.compile(rb"(conmon-)?(?<![0-9a-f])([0-9a-f]{64})(?![0-9a-f])")
@@ -19,7 +22,10 @@ _POD = re.compile(rb"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4
 _OWNER = re.compile(rb"/user-(\d{1,10})\.slice/")
 _NAMED = re.compile(rb"[^:]*:[^:]*:/(?!\.)([\w.-]{1,76})/(?!\.)([\w.-]{1,76})")
 """containerd: identifiers have at most 76 characters."""
+_WHOLE_ID, _CHOSEN_ID = re.compile(r"[0-9a-f]{64}"), re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,76}")
 _UNITS = (b".slice", b".scope", b".service")
+_FILE_LIMIT = 1 << 16
+"""Bytes of a file of /proc."""
 _GENERATIONS = 32
 """Parents looked at above a process; an engine's monitor is right above the first process of the container."""
 
@@ -39,6 +45,11 @@ class Place(NamedTuple):
     """The folder of Podman's containers that the monitor was told of."""
     namespace: str = ""
     """containerd's, where the path tells."""
+
+    @property
+    def claim(self) -> Place:
+        """What tells one container from another: what is learned of one must not name another user's of the same id."""
+        return self._replace(name="", storage="")
 
 
 def place_in(cgroup: bytes) -> Place | None:
@@ -66,16 +77,18 @@ def named_place(cgroup: bytes, tasks: str) -> Place | None:
 
 
 def monitored_place(pid: int, procfs: str) -> Place | None:
-    """Find the container of a process in a pid namespace of its own by the engine's monitor among its ancestors."""
+    """Find the container of a process in a pid namespace of its own by the engine's monitor among its ancestors.
+
+    The monitor itself runs in our namespace and in no container, else it is a program of that name.
+    """
     try:
-        if os.readlink(f"{procfs}/{pid}/ns/pid") == os.readlink(f"{procfs}/self/ns/pid"):  # noqa: PTH115
+        if _pid_namespace(str(pid), procfs) == (ours := _pid_namespace("self", procfs)):
             return None
         for _ in range(_GENERATIONS):
             comm, parent = _stat(pid, procfs)
-            if comm == "conmon":
-                return _conmon(Path(procfs, str(pid)))
-            if comm.startswith("containerd-shim"):
-                return Place(identity) if (identity := _option(Path(procfs, str(pid)), "-id")) else None
+            if comm == "conmon" or comm.startswith("containerd-shim"):
+                is_outside = _pid_namespace(str(pid), procfs) == ours and not place_in(_file(pid, "cgroup", procfs))
+                return _told_to(pid, procfs) if is_outside else None
             if parent <= 1:
                 return None
             pid = parent
@@ -84,25 +97,37 @@ def monitored_place(pid: int, procfs: str) -> Place | None:
     return None
 
 
-def _conmon(process: Path) -> Place | None:
-    """Read what Podman told its monitor: `-c <id> -n <name> -b <graphroot>/overlay-containers/<id>/userdata`."""
-    identity = _option(process, "-c")
-    if not re.fullmatch(r"[0-9a-f]{64}", identity):
+def _told_to(pid: int, procfs: str) -> Place | None:
+    """Read what an engine told its monitor.
+
+    Podman: `-c <id> -n <name> -b <graphroot>/overlay-containers/<id>/userdata`. containerd: `-namespace <name> -id <id>`.
+    """
+    words = _file(pid, "cmdline", procfs).decode("utf-8", "replace").split("\0")
+    told = dict(reversed([*pairwise(words)]))  # the first of each counts
+    users = {*_file(pid, "status", procfs).partition(b"\nUid:")[2].partition(b"\n")[0].split()}
+    if len(users) != 1:  # on the way from one user to another: neither answers for what its command line says
         return None
-    bundle = Path(_option(process, "-b"))
-    storage = str(bundle.parent.parent) if bundle.is_absolute() else ""
-    return Place(identity, process.stat().st_uid, name=_option(process, "-n"), storage=storage)
+    owner = int(users.pop())
+    if _WHOLE_ID.fullmatch(identity := told.get("-c", "")):
+        storage, _, end = told.get("-b", "").rpartition(f"/{identity}/")
+        return Place(identity, owner, name=told.get("-n", ""), storage=storage if end == "userdata" else "")
+    namespace = told.get("-namespace", "")
+    if _CHOSEN_ID.fullmatch(identity := told.get("-id", "")) and _CHOSEN_ID.fullmatch(namespace):
+        return Place(identity, owner, namespace=namespace)
+    return None
 
 
-def _option(process: Path, option: str) -> str:
-    with (process / "cmdline").open("rb", buffering=0) as file:
-        words = (file.read(1 << 16) or b"").decode("utf-8", "replace").split("\0")
-    return words[words.index(option) + 1] if option in words[:-1] else ""
+def _pid_namespace(pid: str, procfs: str) -> str:
+    return os.readlink(f"{procfs}/{pid}/ns/pid")  # noqa: PTH115  2 us against 8, at each exec
+
+
+def _file(pid: int, name: str, procfs: str) -> bytes:
+    with open(f"{procfs}/{pid}/{name}", "rb", buffering=0) as file:  # noqa: PTH123  4 us against 11
+        return file.read(_FILE_LIMIT) or b""
 
 
 def _stat(pid: int, procfs: str) -> tuple[str, int]:
-    with open(f"{procfs}/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123  4 us against 11
-        text = file.read().decode("utf-8", "replace")
+    text = _file(pid, "stat", procfs).decode("utf-8", "replace")
     # The name in parentheses may itself hold parentheses and spaces.
     return text.partition("(")[2].rpartition(")")[0], int(text.rpartition(")")[2].split()[1])
 

@@ -120,17 +120,17 @@ class ProcessTable:
         self._born.pop(process.pid, None)
         self._entries[process.pid] = process
         self._entries.move_to_end(process.pid)
-        if process.container and not process.container.name:
+        if process.container:
             # Its name may have come between the look at the control group and this line.
             process.container = self.containers.latest(process.container)
         while len(self._entries) > _LIMIT:
             self._ended.pop(self._entries.popitem(last=False)[0], None)
         return process
 
-    def _name(self, container: Container) -> None:
+    def _name(self, blank: Container, container: Container) -> None:
         """Give the processes of a container the name that has become known."""
         for process in list(self._entries.values()):
-            if process.container and process.container.id == container.id:
+            if process.container is blank:
                 process.container = container
                 if self._named:
                     self._named(process)
