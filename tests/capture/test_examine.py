@@ -101,3 +101,16 @@ def test_a_cache_that_others_could_have_written_is_ignored(tmp_path: Path, monke
     os.chmod(kept, 0o666)  # noqa: PTH101, S103
     monkeypatch.setattr(Examiner, "_look", lambda *_: Finding(problem="looked"))
     assert look(Examiner(cache=cache), program).problem == "looked"
+
+
+def test_what_was_not_asked_for_longest_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examine, "_SLOW", 0.0)
+    monkeypatch.setattr(examine, "_KEPT", 2)
+    program, cache = build(tmp_path), tmp_path / "cache"
+    files = [Path(shutil.copy(program, tmp_path / name)) for name in "abc"]
+    first = Examiner(cache=cache)
+    for file in (files[0], files[1], files[0], files[2]):
+        look(first, file)
+    first.keep()
+    monkeypatch.setattr(Examiner, "_look", lambda *_: Finding(problem="looked"))
+    assert [look(Examiner(cache=cache), file).problem for file in files] == ["", "looked", ""]

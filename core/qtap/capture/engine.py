@@ -157,6 +157,13 @@ class Engine:
         for fd in self._links_of.pop(pid, ()):
             os.close(fd)
 
+    def has_sought(self, pid: int) -> bool:
+        """Whether a TLS handle of this process passed ciphertext without a socket since this was asked last."""
+        key = struct.pack("<I", pid)
+        found = bpf.lookup(self._maps["seekers"], key, 1) is not None
+        bpf.delete(self._maps["seekers"], key)
+        return found
+
     def load_soon(self) -> None:
         """Load what no file known so far needed, but the next program may, before that is executed."""
         for program in PROGRAMS:

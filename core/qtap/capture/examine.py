@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
 
@@ -24,6 +25,7 @@ CACHE = Path("/var/cache/qtap-tui")
 _SLOW = 0.003
 """Seconds from which on a result is worth keeping."""
 _KEPT = 4096
+"""Results; the one that was not asked for longest goes first."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -50,12 +52,15 @@ class Examiner:
         key = f"{elf.identity} {library.executable}"
         known = self._known.get(key)
         if known is not None:
+            self._known.move_to_end(key)
             return known
         began = time.monotonic()
         finding = self._look(elf, library)
-        if time.monotonic() - began > _SLOW and len(self._known) < _KEPT:
+        if time.monotonic() - began > _SLOW:
             self._known[key] = finding
             self._is_new = True
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
         return finding
 
     def keep(self) -> None:
@@ -93,11 +98,11 @@ def _carried(elf: Elf, library: TlsLibrary) -> tuple[list[ProbePoint], str]:
         return [], str(error)
 
 
-def _decode(kept: bytes | None) -> dict[str, Finding]:
+def _decode(kept: bytes | None) -> OrderedDict[str, Finding]:
     try:
-        return msgspec.json.decode(kept, type=dict[str, Finding]) if kept else {}
+        return OrderedDict(msgspec.json.decode(kept, type=dict[str, Finding]) if kept else {})
     except msgspec.MsgspecError:
-        return {}
+        return OrderedDict()
 
 
 def _code_id(chosen: Collection[str]) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 
@@ -22,6 +23,10 @@ from qtap.capture.tls import NAMES
 _log = logging.getLogger("qtap")
 _REMEMBERED = 65_536
 """Files; a host that runs more looks into some again."""
+_SOUGHT_LIMIT = 64
+"""Processes with probes of their own; what has them longest goes first."""
+_NEEDED_FOR = 300.0
+"""Seconds until a process that has probes of its own is looked at: each costs 14 us a call where the kernel single-steps it."""
 
 
 class Prober:
@@ -32,8 +37,8 @@ class Prober:
         """Probes set so far."""
         self.findings: OrderedDict[tuple[int, int, str], Finding] = OrderedDict()
         """What each file holds, by `Library.identity`; read by other threads."""
-        self._sought: set[int] = set()
-        """The processes that have probes of their own."""
+        self._sought: OrderedDict[int, float] = OrderedDict()
+        """The processes that have probes of their own, and when it is seen whether they need them."""
         self._engine = engine
         self._examiner = Examiner(chosen)
         self._executables = Executables()
@@ -68,14 +73,25 @@ class Prober:
 
     def seek(self, pid: int) -> None:
         """Tell that TLS handles of `pid` have no socket, though its library's BIOs for memory are probed; returns at once."""
-        self._sought.add(pid)
+        self._sought[pid] = time.monotonic() + _NEEDED_FOR
         self._jobs.put(lambda: self._attach_bios(pid))
+        if len(self._sought) > _SOUGHT_LIMIT:
+            self.exited(next(iter(self._sought)))
 
     def exited(self, pid: int) -> None:
         """Tell that a process is gone; returns at once."""
-        if pid in self._sought:
-            self._sought.discard(pid)
+        if self._sought.pop(pid, None) is not None:
             self._jobs.put(lambda: self._engine.release(pid))
+
+    def drop_unneeded(self) -> list[int]:
+        """Remove probes of processes all of whose TLS handles had sockets for five minutes; give the processes, at once."""
+        now = time.monotonic()
+        due = [pid for pid, at in self._sought.items() if at <= now]
+        unneeded = [pid for pid in due if not self._engine.has_sought(pid)]
+        self._sought.update(dict.fromkeys(due, now + _NEEDED_FOR))
+        for pid in unneeded:
+            self.exited(pid)
+        return unneeded
 
     def stop(self) -> None:
         """End the thread."""

@@ -22,7 +22,7 @@ class Delivery:
 
     def __init__(self, sink: Sink, reports: Reports, reach: Reach) -> None:
         self.seek: Callable[[int], None] = lambda _pid: None
-        """Asks for the sockets of a process whose OpenSSL handles have none; once for each process."""
+        """Asks for the sockets of a process whose OpenSSL handles have none; once, until `unsought`."""
         self._sink = sink
         self._reports = reports
         self._reach = reach
@@ -79,6 +79,10 @@ class Delivery:
     def exited(self, pid: int) -> None:
         """Take that a process ended."""
         self._peers.exited(pid)
+        self._sought.discard(pid)
+
+    def unsought(self, pid: int) -> None:
+        """Take that the sockets of a process are not asked for any more; when its handles have none, they are again."""
         self._sought.discard(pid)
 
     def tick(self, now: int) -> None:

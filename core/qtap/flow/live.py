@@ -175,6 +175,8 @@ class LiveSource:
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + 1
             self._count_losses()
+            for pid in self._prober.drop_unneeded():
+                self._table.delivery.unsought(pid)
         return taken == _TURN
 
     def _take(self, pages: mmap.mmap, at: int) -> None:
