@@ -11,7 +11,7 @@ from hpack import Encoder
 
 from qtap.model import Connection, Process, Transaction
 from qtap.wire.http2 import Observer
-from qtap.wire.http2_frames import PREFACE
+from qtap.wire.http2_syntax import PREFACE
 
 Call = tuple[bool, bytes]
 """From client, bytes."""

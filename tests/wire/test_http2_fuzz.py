@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtap.wire.http2_attach import Attach
-from qtap.wire.http2_frames import PREFACE
+from qtap.wire.http2_syntax import PREFACE
 from tests.wire.http2_talk import GET, OK, SETTINGS, Talk, data, frame, traffic
 
 FRAME = st.builds(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from qtap.wire.http2_frames import PREFACE
+from qtap.wire.http2_syntax import PREFACE
 from tests.wire.http2_talk import GET, OK, SETTINGS, Talk, data, frame
 
 

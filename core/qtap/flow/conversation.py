@@ -9,7 +9,8 @@ from qtap.flow.sockets import Totals
 from qtap.model import Connection, Endpoint, Transaction
 from qtap.wire import http1, http2
 from qtap.wire.http1_syntax import starts_request
-from qtap.wire.http2_attach import Attach, begins_client, begins_frame, begins_server
+from qtap.wire.http2_attach import Attach
+from qtap.wire.http2_syntax import begins_client, begins_frame, begins_server
 from qtap.wire.observer import Handover, Listener, Observer
 from qtap.wire.proxy_protocol import read_prefix
 from qtap.wire.successors import successor, takes_over
@@ -270,7 +271,7 @@ class Conversation:
         if client is not None:
             self.observer = http2.Observer(self, self.connection, self._body_limit, from_start=False)
             self._found_client(client)
-            for held_direction, data, held_at, held_boundary in attach.held:
+            for held_direction, data, held_at, held_boundary in attach.seen:
                 self.observer.feed(held_direction == client, data, held_at, held_boundary)
 
     def _found_client(self, direction: int) -> None:

@@ -104,6 +104,15 @@ class Decoder:
         self._tainted = False
         """There was one ever; the table may hold values of unknown name."""
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory of the table, about: a field is kept as its name, its value, and both as a line."""
+        return 3 * self._size
+
+    def shrink(self) -> None:
+        """Forget the oldest entries of a table that is larger than the usual one: memory is short."""
+        self._evict(_FIRST_CAPACITY)
+
     def lose(self) -> None:
         """Forget the table: a block passed unseen."""
         self._table.clear()
@@ -173,7 +182,7 @@ class Decoder:
             self._table.append(entry)
             self._size += len(value) + _OVERHEAD + len(name or b"")
             if self._size > self._capacity:
-                self._evict()
+                self._evict(self._capacity)
         return entry, pos
 
     def _entry(self, index: int) -> Entry:
@@ -194,10 +203,10 @@ class Decoder:
 
     def _resize(self, capacity: int) -> None:
         self._capacity = min(capacity, _MOST_CAPACITY)
-        self._evict()
+        self._evict(self._capacity)
 
-    def _evict(self) -> None:
-        while self._size > self._capacity:
+    def _evict(self, capacity: int) -> None:
+        while self._size > capacity:
             name, value, _ = self._table.popleft()
             self._size -= len(value) + _OVERHEAD + len(name or b"")
 

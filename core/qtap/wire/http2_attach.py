@@ -9,31 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from qtap.wire.http2_frames import HEADER, PREFACE, SETTINGS, SIZE, Block, FrameStream, is_frame
+from qtap.wire.http2_blocks import Block
+from qtap.wire.http2_frames import FrameStream
 
 _MOST_HELD: Final = 1 << 18
 _REQUEST_FIELDS: Final = (b":method", b":scheme", b":path", b":authority")
-
-
-def begins_client(data: bytes) -> bool:
-    """Tell whether `data` begins as the client's first bytes do (RFC 9113 section 3.4)."""
-    return data.startswith(PREFACE)
-
-
-def begins_server(data: bytes) -> bool:
-    """Tell whether `data` begins with a SETTINGS frame, as the server's first bytes do."""
-    if len(data) < SIZE:
-        return False
-    high, low, kind, flags, stream = HEADER.unpack_from(data)
-    return kind == SETTINGS and not flags and not high and is_frame(low, kind, flags, stream)
-
-
-def begins_frame(data: bytes) -> bool:
-    """Tell whether `data` begins with a frame's header, which no request of HTTP/1 does."""
-    if len(data) < SIZE:
-        return False
-    high, low, kind, flags, stream = HEADER.unpack_from(data)
-    return is_frame(high << 8 | low, kind, flags, stream)
 
 
 class _Judge:
@@ -75,14 +55,19 @@ class _Judge:
 class Attach:
     """Looks at both directions of a connection, 0 and 1, until one of them shows which is the client's."""
 
-    __slots__ = ("_judges", "_size", "_streams", "held")
+    __slots__ = ("_judges", "_size", "_streams", "seen")
 
     def __init__(self) -> None:
         self.forget()
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory."""
+        return self._size + sum(stream.held for stream in self._streams)
+
     def forget(self) -> None:
         """Begin anew: bytes passed unseen, or too many without a verdict."""
-        self.held: list[tuple[int, bytes, int, bool]] = []
+        self.seen: list[tuple[int, bytes, int, bool]] = []
         """Direction, bytes, time and boundary of what was seen since frames began."""
         self._size = 0
         self._judges = (_Judge(), _Judge())
@@ -101,10 +86,10 @@ class Attach:
             self._hold(direction, data, at, boundary=boundary)
             if self._size > _MOST_HELD:
                 self.forget()
-        elif self.held and not any(one.in_step or one.promising for one in self._streams):
+        elif self.seen and not any(one.in_step or one.promising for one in self._streams):
             self.forget()
         return None
 
     def _hold(self, direction: int, data: bytes, at: int, *, boundary: bool) -> None:
-        self.held.append((direction, data, at, boundary))
+        self.seen.append((direction, data, at, boundary))
         self._size += len(data)

@@ -8,7 +8,7 @@ from typing import Final
 from qtap.model import Message, Transaction
 from qtap.model.xid import new_xid
 from qtap.wire.hpack import Entry
-from qtap.wire.http2_frames import Block
+from qtap.wire.http2_blocks import Block
 from qtap.wire.http2_heads import MAX_HEAD, are_trailers, is_grpc, request_head, response_head, trailer_lines
 from qtap.wire.http2_streams import Exchange, Part, Streams
 

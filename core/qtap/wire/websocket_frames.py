@@ -7,18 +7,10 @@ a captured call that is a row of whole, well-formed frames, because a frame has 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from qtap.model import WebSocketMessage
+from qtap.wire import websocket_syntax as syntax
 from qtap.wire.inflate import TAIL, Inflater
-
-_KINDS: Final = {1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"}
-_CONTINUATION: Final = 0
-_CONTROL: Final = 8
-"""This opcode and those above it are control frames, which may stand between the frames of a message (section 5.4)."""
-_MOST_CONTROL: Final = 125
-_FIN, _RSV, _RSV1, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x40, 0x0F, 0x80, 0x7F
-_TWO_BYTES, _EIGHT_BYTES = 126, 127
 
 
 class _Partial:
@@ -65,6 +57,7 @@ class Side:
         "_masked_at",
         "_message",
         "_opaque",
+        "_rules",
         "_tell",
     )
 
@@ -82,6 +75,7 @@ class Side:
         self._from_client = from_client
         self._inflater = inflater
         self._opaque = opaque
+        self._rules = syntax.Rules(from_client=from_client, deflate=inflater is not None, opaque=opaque)
         self._in_step = True
         self._header = bytearray()
         """The beginning of a frame header."""
@@ -106,7 +100,7 @@ class Side:
     def feed(self, data: bytes, at: int, *, boundary: bool) -> bool:
         """Read `data`; give False when it could not be told what it is."""
         if not self._in_step:
-            if not boundary or not self._is_row_of_frames(data):
+            if not boundary or not self._rules.is_row(data):
                 return False
             self._in_step = True
         pos, size = 0, len(data)
@@ -154,14 +148,14 @@ class Side:
 
     def _read_header(self, data: bytes, pos: int, at: int) -> int:
         header = self._header
-        while (wanted := _header_size(header) - len(header)) > 0:
+        while (wanted := syntax.header_size(header) - len(header)) > 0:
             if pos >= len(data):
                 return pos
             header += data[pos : pos + wanted]
             pos = min(pos + wanted, len(data))
         frame = bytes(header)
         header.clear()
-        if not self._is_frame(frame):
+        if not self._rules.is_frame(frame):
             self.stop(at, "lost")
             self._in_step = False
             if self._inflater is not None:
@@ -171,16 +165,16 @@ class Side:
         return pos
 
     def _begin_frame(self, header: bytes, at: int) -> None:
-        opcode = header[0] & _OPCODE
-        self._final = bool(header[0] & _FIN)
-        self._is_control = opcode >= _CONTROL
-        self._left = _payload_size(header)
-        self._mask = header[-4:] if header[1] & _MASKED else b""
+        opcode = header[0] & syntax.OPCODE
+        self._final = bool(header[0] & syntax.FIN)
+        self._is_control = opcode >= syntax.CONTROL
+        self._left = syntax.payload_size(header)
+        self._mask = header[-4:] if header[1] & syntax.MASKED else b""
         self._masked_at = 0
         if self._is_control:
-            self._control = _Partial(_KINDS[opcode])
-        elif opcode != _CONTINUATION:
-            self._begin_message(_KINDS[opcode], at, compressed=bool(header[0] & _RSV1))
+            self._control = _Partial(syntax.KINDS[opcode])
+        elif opcode != syntax.CONTINUATION:
+            self._begin_message(syntax.KINDS[opcode], at, compressed=bool(header[0] & syntax.RSV1))
         elif self._message is None:
             self._message = _Partial("unknown")
             self._message.spoil("lost")
@@ -230,13 +224,7 @@ class Side:
             part.faults = (*part.faults, "cut")
 
     def _unmasked(self, piece: bytes) -> bytes:
-        """Undo the masking (RFC 6455 section 5.3)."""
-        if not self._mask:
-            return piece
-        turn = self._masked_at & 3
-        mask = (self._mask[turn:] + self._mask[:turn]) * (len(piece) // 4 + 1)
-        size = len(piece)
-        return (int.from_bytes(piece, "little") ^ int.from_bytes(mask[:size], "little")).to_bytes(size, "little")
+        return syntax.unmask(piece, self._mask, self._masked_at) if self._mask else piece
 
     def _end_frame(self, at: int) -> None:
         if self._is_control:
@@ -272,46 +260,3 @@ class Side:
     def _break_inflater(self, part: _Partial) -> None:
         if self._inflater is not None and part.compressed:
             self._inflater.lose()
-
-    def _is_frame(self, header: bytes) -> bool:
-        """Whether this can be a frame here (section 5.2)."""
-        first, size = header[0], _payload_size(header)
-        opcode = first & _OPCODE
-        if opcode and opcode not in _KINDS:
-            return False
-        if not self._opaque and first & _RSV & ~(_RSV1 if self._inflater is not None and 0 < opcode < _CONTROL else 0):
-            return False
-        if opcode >= _CONTROL and (not first & _FIN or size > _MOST_CONTROL):
-            return False
-        return bool(header[1] & _MASKED) == self._from_client and size < 1 << 63
-
-    def _is_row_of_frames(self, data: bytes) -> bool:
-        """Whether `data` is nothing but whole frames with lengths in the shortest form."""
-        pos = 0
-        while pos < len(data):
-            header = data[pos : pos + 2]
-            header = data[pos : pos + _header_size(header)]
-            if len(header) < _header_size(header) or not self._is_frame(header) or not _is_shortest(header):
-                return False
-            pos += len(header) + _payload_size(header)
-        return pos == len(data) and pos > 0
-
-
-def _header_size(header: bytes | bytearray) -> int:
-    """Bytes of the whole header that begins like this."""
-    if len(header) < 2:  # noqa: PLR2004 - the part that tells
-        return 2
-    length = header[1] & _LENGTH
-    return 2 + (2 if length == _TWO_BYTES else 8 if length == _EIGHT_BYTES else 0) + (4 if header[1] & _MASKED else 0)
-
-
-def _payload_size(header: bytes) -> int:
-    length = header[1] & _LENGTH
-    if length < _TWO_BYTES:
-        return length
-    return int.from_bytes(header[2:4] if length == _TWO_BYTES else header[2:10], "big")
-
-
-def _is_shortest(header: bytes) -> bool:
-    length, size = header[1] & _LENGTH, _payload_size(header)
-    return size >= (0, _TWO_BYTES, 1 << 16)[max(length - _TWO_BYTES + 1, 0)]
