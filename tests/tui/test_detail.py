@@ -38,6 +38,16 @@ async def test_reasons_are_explained_in_words() -> None:
         assert "! capture began in the middle of this connection" in screen.text
 
 
+async def test_a_size_that_is_not_known_is_not_shown_as_one_that_is() -> None:
+    async with running(one(incomplete=("response_body_lost", "response_body_size_unknown")), TALL) as screen:
+        await screen.press("enter", "z")
+        sent, received = (
+            next(line for line in screen.lines() if line.strip().startswith(label)) for label in ("Sent", "Received")
+        )
+        assert "counted, its size is not known" in received
+        assert "not known" not in sent
+
+
 async def test_tabs_go_round_both_ways_and_show_heads_bodies_and_bytes() -> None:
     async with running(one(request_body=b"hello=world")) as screen:
         await screen.press("enter")

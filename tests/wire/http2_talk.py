@@ -209,6 +209,10 @@ def check(transactions: Iterable[Transaction], truths: dict[int, Truth]) -> tupl
                     )
             assert body.startswith(bytes(message.body)) or transaction.incomplete
             assert bytes(message.body) in body
+            side = "request" if message is transaction.request else "response"
+            if message.complete or f"{side}_body_lost" in transaction.incomplete:
+                known = f"{side}_body_size_unknown" not in transaction.incomplete
+                assert message.body_size == len(body) if known else message.body_size <= len(body)
         if not transaction.incomplete:
             whole += 1
             assert [(n.decode(), v.decode()) for n, v in transaction.request.fields] == truth.request_fields

@@ -124,6 +124,26 @@ def test_a_loss_within_a_body_is_exact_and_costs_no_other_stream_anything() -> N
     assert talk.finished_ones[0].response.body_size == 100
 
 
+@pytest.mark.parametrize("size", [70, 71, 200, -1])
+@pytest.mark.parametrize("pad", [-1, 5])
+def test_a_loss_that_goes_on_behind_a_frame_of_data_counts_what_that_frame_announced(size: int, pad: int) -> None:
+    talk = Talk().ask(1).ask(3).answer(1, ends=False).answer(3, ends=False)
+    call = data(1, b"0123456789" * 10, pad=pad)
+    talk.server(call[: call.index(b"3456789012")]).loses(97 + max(pad, 0) + size if size > 0 else size, from_client=False)
+    talk.server(data(1, b"more", ends=True)).server(data(3, b"", ends=True))
+    first, second = talk.ends()
+    assert (first.response.body, first.response.body_size) == (b"012", 104)
+    assert first.incomplete == second.incomplete == ("response_body_lost", "response_body_size_unknown")
+
+
+def test_a_loss_that_hides_the_end_of_the_last_frame_of_a_body_leaves_its_size_exact() -> None:
+    talk = Talk().ask(1).ask(3).answer(1, ends=False).answer(3, ends=False)
+    talk.server(data(1, b"0123456789" * 10, ends=True)[:30]).loses(500, from_client=False)
+    (first,) = talk.finished_ones
+    assert (first.response.body_size, first.incomplete) == (100, ("response_body_lost",))
+    assert "response_body_size_unknown" in talk.ends()[1].incomplete
+
+
 def test_a_stream_whose_end_was_lost_is_given_up_when_many_have_passed() -> None:
     talk = Talk().ask(1).answer(1, ends=False).server(data(1, b"x"))
     talk.loses(100, from_client=False)
@@ -131,7 +151,7 @@ def test_a_stream_whose_end_was_lost_is_given_up_when_many_have_passed() -> None
         talk.ask(3 + 2 * number).answer(3 + 2 * number, [(":status", "200")])
     first = talk.opened_ones[0]
     assert first.finished
-    assert first.incomplete == ("response_body_lost",)
+    assert first.incomplete == ("response_body_lost", "response_body_size_unknown")
     assert all(not t.incomplete for t in talk.opened_ones[1:])
 
 

@@ -19,6 +19,8 @@ REASONS = {
     "response_body_lost": f"part of the response body {_LOST}",
     "request_body_unfinished": "the request body ended before its announced end",
     "response_body_unfinished": "the response body ended before its announced end",
+    "request_body_size_unknown": "how long the request body is was lost with it; its size is what was counted",
+    "response_body_size_unknown": "how long the response body is was lost with it; its size is what was counted",
     "request_lost": f"the request {_LOST}; only the response is known",
     "response_lost": f"the response {_LOST}",
     "request_head_lost": f"the head of the request {_LOST}",

@@ -6,13 +6,13 @@ from typing import Protocol
 
 from qtap.flow.reach import Unread
 from qtap.flow.sockets import Totals
-from qtap.model import Connection, Endpoint, Transaction
+from qtap.model import Connection, Transaction
 from qtap.wire import http1, http2
 from qtap.wire.http1_syntax import starts_request
 from qtap.wire.http2_attach import Attach
 from qtap.wire.http2_syntax import begins_client, begins_frame, begins_server
 from qtap.wire.observer import Handover, Listener, Observer
-from qtap.wire.proxy_protocol import read_prefix
+from qtap.wire.proxy_protocol import Beginning
 from qtap.wire.successors import successor, takes_over
 
 OUT, IN = 0, 1
@@ -40,6 +40,7 @@ class Conversation:
 
     __slots__ = (
         "_attach",
+        "_beginning",
         "_body_limit",
         "_early",
         "_expected",
@@ -47,7 +48,6 @@ class Conversation:
         "_in_order",
         "_live",
         "_owner",
-        "_prefix",
         "_uncopied",
         "born",
         "closed_at",
@@ -84,8 +84,7 @@ class Conversation:
         self._uncopied = [0, 0]
         """Of the bytes up to there, those that passed and were not copied, though they were to be."""
         self._early: list[tuple[bytes, int, bool]] = []
-        self._prefix = (_UNKNOWN, b"", 0)
-        """Direction of a PROXY header, what came of it so far, and where it ends; 0 while that is not known."""
+        self._beginning = Beginning()
         self._attach: Attach | None = None
         """Looks for HTTP/2 where the first bytes were not seen."""
         self._from_start = from_start
@@ -102,6 +101,20 @@ class Conversation:
     def waiting(self) -> bool:
         """A response is held back because its request was not reported yet."""
         return bool(self._early)
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory of what is half read, and of what reading the rest takes."""
+        held = self.observer.held + self._beginning.held
+        if self._attach is not None:
+            held += self._attach.held
+        return held + sum([len(payload) for payload, _, _ in self._early]) if self._early else held
+
+    def keep_no_more(self) -> None:
+        """Give up what can be: memory is short."""
+        self.observer.keep_no_more()
+        self._attach = None
+        self.release()
 
     # What the observer reports.
 
@@ -130,7 +143,9 @@ class Conversation:
             self._step(direction, position, at)
         expected[direction] = position + len(payload)
         if not self.known_role:
-            payload = self._behind_prefix(direction, payload)
+            payload = self._beginning.pass_by(direction, payload)
+            if self._beginning.client.ip:
+                self.connection.client = self._beginning.client
             if not payload or not self._learn_role(direction, position, payload, at, boundary=boundary):
                 return
         from_client = (direction == IN) == self.connection.server
@@ -220,8 +235,7 @@ class Conversation:
                 return
             expected = 0
         self._uncopied[direction] += max(position - expected, 0)
-        if not self._prefix[2]:  # what is held of a PROXY header ends before the hole
-            self._prefix = (_UNKNOWN, b"", 0)
+        self._beginning.drop()
         self.release()
         self._in_order = False
         self._owner.lost(self.connection)
@@ -229,28 +243,12 @@ class Conversation:
         if self.known_role:
             self.observer.gap((direction == IN) == self.connection.server, max(position - expected, _UNKNOWN), at)
 
-    def _behind_prefix(self, direction: int, payload: bytes) -> bytes:
-        """Give what stands behind a PROXY header before the first head; nothing while a part of it is still to come."""
-        known, begun, end = self._prefix
-        if end or (known not in (_UNKNOWN, direction)):
-            return payload
-        prefix = read_prefix(begun + payload)
-        if prefix.size < 0:
-            self._prefix = (direction, begun + payload, 0)
-            return b""
-        payload = begun + payload
-        if prefix.size:
-            self.connection.client = Endpoint(prefix.ip, prefix.port)
-        self._prefix = (direction, b"", prefix.size)
-        return payload[prefix.size :]
-
     def _learn_role(self, direction: int, position: int, payload: bytes, at: int, *, boundary: bool) -> bool:
         """The client speaks first; later heads tell client and server; the middle of a body tells nothing.
 
         Gives whether the bytes are to be fed now.
         """
-        proxied, _, behind = self._prefix
-        first = self._from_start and position <= (behind if direction == proxied else 0)
+        first = self._from_start and position <= self._beginning.end(direction)
         if begins_client(payload) or (first and begins_server(payload)):
             client = direction if begins_client(payload) else 1 - direction
             self.observer = http2.Observer(self, self.connection, self._body_limit, from_start=True)
@@ -289,11 +287,3 @@ class Conversation:
         self._early.append((payload, at, boundary))
         if len(self._early) > _EARLY_LIMIT:
             self.release()
-
-
-def missing_host(transaction: Transaction) -> str:
-    """Name the server of a request that does not: SNI, else the name that was looked up, else the server's address."""
-    connection = transaction.connection
-    if connection.server:
-        return connection.sni or str(connection.local)
-    return connection.sni or connection.looked_up or str(connection.remote)

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from qtap.flow.conversation import missing_host
 from qtap.flow.peers import Peers
 from qtap.flow.reach import Reach
 from qtap.flow.reports import Reports
@@ -35,7 +34,7 @@ class Delivery:
         connection = transaction.connection
         connection.protocol = transaction.protocol
         if not transaction.host:
-            transaction.host = missing_host(transaction)
+            transaction.host = _missing_host(transaction)
         elif not connection.host:
             connection.host = without_port(transaction.host)
         self._peers.opened(transaction)
@@ -64,7 +63,7 @@ class Delivery:
         connection.local, connection.remote = ends
         for transaction in unplaced:
             if transaction.host == _UNKNOWN_HOST:
-                transaction.host = missing_host(transaction)
+                transaction.host = _missing_host(transaction)
             self._peers.opened(transaction)
         return self._reach.takes(connection)
 
@@ -104,3 +103,11 @@ class Delivery:
         if connection.tls_probe == "openssl" and pid not in self._sought:
             self._sought.add(pid)
             self.seek(pid)
+
+
+def _missing_host(transaction: Transaction) -> str:
+    """Name the server of a request that does not: SNI, else the name that was looked up, else the server's address."""
+    connection = transaction.connection
+    if connection.server:
+        return connection.sni or str(connection.local)
+    return connection.sni or connection.looked_up or str(connection.remote)

@@ -244,11 +244,11 @@ class ConnectionTable:
         self.delivery.stop(now)
 
     def _bound_live_bodies(self) -> None:
-        held = [(conversation.observer.held, conversation) for conversation in self._table.values()]
+        held = [(conversation.held, conversation) for conversation in self._table.values()]
         if sum(size for size, _ in held) > self._live_limit:
             for size, conversation in held:
                 if size > _LARGE_BODY:
-                    conversation.observer.keep_no_more()
+                    conversation.keep_no_more()
 
     def _without_data(self, conversation: Conversation, direction: int, flags: int, rest: int, now: int) -> None:
         if flags & (UNSEEN | SKIPPED) and rest > 0:

@@ -96,6 +96,8 @@ class Body:
         self._mark_lost()
         if size > 0 and (self.state == LENGTH or (self.state == CHUNK and size <= self.remaining)):
             return self._pass(size, at)
+        if size < 0 or self.state != UNTIL_CLOSE:
+            self.mark("size_unknown")
         return self._pass_unframed(size, at)
 
     def skip(self, size: int, at: int, *, ends_chunked: bool) -> int:
@@ -255,6 +257,7 @@ class Body:
 
     def _go_adrift(self, data: bytes, pos: int) -> int:
         self._mark_lost()
+        self.mark("size_unknown")
         self.state = ADRIFT
         self._line = b""
         self.message.body_size += len(data) - pos

@@ -72,7 +72,7 @@ class Side(ABC):
             part.message.wire_size += size
             if not exchange.tunnel:
                 part.message.body_size += size
-                part.lose()
+                part.lose(exact=True)
 
     def frames_lost(self) -> None:
         """Doubt every message that has not ended."""

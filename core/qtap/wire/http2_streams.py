@@ -61,15 +61,18 @@ class Part:
             self._frozen = True
             self.mark("body_cut")
 
-    def lose(self) -> None:
-        """Take note that some of the body is lost, and what follows stands behind a hole."""
+    def lose(self, *, exact: bool) -> None:
+        """Take note that some of the body is lost, `exact`ly as much as was counted; what follows stands behind a hole."""
         self.lossy = self._frozen = True
         self.mark("body_lost")
+        if not exact:
+            self.mark("body_size_unknown")
 
     def lose_head(self) -> None:
         """Take note that the message goes on without its head having been seen, so that nobody knows where its body began."""
         self.lossy = self._frozen = True
         self.mark("head_lost")
+        self.mark("body_size_unknown")
 
     def mark(self, what: str) -> None:
         """Add the reason `<side>_<what>` to the transaction."""
@@ -216,7 +219,7 @@ class Streams:
                     self._doubtful[stream, what] = due
                 part.doubtful = True
                 if part.message.head:
-                    part.lose()
+                    part.lose(exact=False)
 
     def _doubt(self, stream: int, what: str) -> None:
         exchange = self.live.get(stream)

@@ -9,6 +9,8 @@ import ipaddress
 import re
 from typing import Final, NamedTuple
 
+from qtap.model import Endpoint
+
 _SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _WORD: Final = b"PROXY "
 _LONGEST_LINE: Final = 107
@@ -30,6 +32,46 @@ class Prefix(NamedTuple):
     ip: str = ""
     """The address of the client that the load balancer speaks for; empty when it does not tell one."""
     port: int = 0
+
+
+class Beginning:
+    """Passes by the header that one direction of a connection may begin with, in whatever parts it comes."""
+
+    __slots__ = ("_begun", "_direction", "_end", "client")
+
+    def __init__(self) -> None:
+        self.client = Endpoint()
+        """As the header tells it."""
+        self._direction = -1
+        self._begun = b""
+        self._end = 0
+        """The header's size; 0 while none was seen whole."""
+
+    @property
+    def held(self) -> int:
+        """Bytes kept of a header that is arriving."""
+        return len(self._begun)
+
+    def pass_by(self, direction: int, payload: bytes) -> bytes:
+        """Give what stands behind a header; nothing while a part of it is still to come."""
+        if self._end or self._direction not in (-1, direction):
+            return payload
+        payload = self._begun + payload
+        prefix = read_prefix(payload)
+        self._direction, self._begun = direction, payload if prefix.size < 0 else b""
+        if prefix.size < 0:
+            return b""
+        self.client, self._end = Endpoint(prefix.ip, prefix.port), prefix.size
+        return payload[prefix.size :]
+
+    def drop(self) -> None:
+        """Give up a header of which only a part came before a hole."""
+        if not self._end:
+            self._direction, self._begun = -1, b""
+
+    def end(self, direction: int) -> int:
+        """Give where the header of `direction` ends; 0 when it has none."""
+        return self._end if direction == self._direction else 0
 
 
 def read_prefix(data: bytes) -> Prefix:

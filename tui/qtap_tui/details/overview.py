@@ -172,15 +172,16 @@ def _bar(label: str, start: int, length: int, total: int) -> Line:
 
 def _how_much(transaction: Transaction) -> list[Line]:
     return [
-        *_sizes("Sent", transaction.request),
-        *_sizes("Received", transaction.response),
+        *_sizes("Sent", transaction.request, known="request_body_size_unknown" not in transaction.incomplete),
+        *_sizes("Received", transaction.response, known="response_body_size_unknown" not in transaction.incomplete),
         *_field("Id", transaction.id, "dim"),
     ]
 
 
-def _sizes(label: str, message: Message) -> list[Line]:
+def _sizes(label: str, message: Message, *, known: bool) -> list[Line]:
     if not message.wire_size:
         return _field(label, "nothing seen", "dim")
     missing = f", {formats.count(message.body_missing)} of them not kept" if message.body_missing > 0 else ""
     text = f"{formats.count(message.wire_size)} bytes: head {formats.count(len(message.head))}"
-    return _field(label, f"{text}, body {formats.count(message.body_size)}{missing}")
+    size = f"{formats.count(message.body_size)}{'' if known else ' counted, its size is not known'}"
+    return _field(label, f"{text}, body {size}{missing}")
