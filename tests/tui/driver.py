@@ -40,6 +40,13 @@ class Driver:
         self.look()
         await self.pilot.pause()
 
+    async def found(self) -> None:
+        """Wait until the search for the filter's words is over."""
+        while self.requests.view.searching:
+            await self.pilot.pause(0.005)
+        self.look()
+        await self.pilot.pause()
+
     def look(self) -> None:
         """Do what the timer does."""
         self.requests.tick()

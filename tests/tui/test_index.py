@@ -6,7 +6,8 @@ import pytest
 
 from qtap.flow.log import TransactionLog
 from qtap.model import Transaction
-from qtap_tui.index import SHIFT, Index, matches
+from qtap_tui.index import SHIFT, Index
+from qtap_tui.words import fits_line, parse
 from tests.tui.synthetic import NGINX, transaction
 
 ROWS = 1 << SHIFT
@@ -39,12 +40,17 @@ def log() -> TransactionLog:
 
 
 @pytest.mark.parametrize(
-    "words", [("/v1/1",), ("nginx",), ("zzz",), ("post", "201"), ("/end",), ("/live",), ("e", "o", "/v1/9")]
-)
-def test_it_finds_what_looking_at_each_row_finds_newest_first(log: TransactionLog, words: tuple[str, ...]) -> None:
-    index = index_of(log)
+    "typed",
+    [
+        "/v1/1", "nginx", "zzz", "post 201", "/end", "/live", "e o /v1/9", ":443", ":4010", "10.0.0.5:40009 post", "port:40017",
+        "status:2xx", "status:203 path:/v1/7", "path:get", "method:get host:api", "pid:77", "pid:7", "process:ngi",
+        "container:web", "container:0123", "header:curl", "status:",
+    ],
+)  # fmt: skip
+def test_it_finds_what_looking_at_each_row_finds_newest_first(log: TransactionLog, typed: str) -> None:
+    index, words = index_of(log), parse(typed)
     for start, stop in ((0, ROWS), (ROWS + 7, 2 * ROWS), (2 * ROWS, 3 * ROWS - 5), (4 * ROWS, log.end)):
-        expected = [number for number, found in log.rows(start, stop) if matches(found, words)]
+        expected = [number for number, found in log.rows(start, stop) if fits_line(words, found)]
         assert index.find(start, stop, words) == expected[::-1]
 
 
@@ -54,9 +60,9 @@ def test_a_live_row_is_found_by_what_came_later() -> None:
     for number in range(3 * ROWS):
         log.add(late if number == 5 else transaction(number))
     index = index_of(log)
-    assert index.find(0, ROWS, ("418",)) == []
+    assert index.find(0, ROWS, parse("418")) == []
     late.status, late.finished = 418, True
-    assert index.find(0, ROWS, ("418",)) == [5]
+    assert index.find(0, ROWS, parse("418")) == [5]
 
 
 def test_rows_that_left_the_log_are_forgotten_and_the_limit_is_kept() -> None:
@@ -70,5 +76,5 @@ def test_rows_that_left_the_log_are_forgotten_and_the_limit_is_kept() -> None:
                 pass
             assert index.used <= 300_000
     assert index.used > 0
-    assert index.find(0, ROWS, ("get",)) == []
-    assert index.find(log.first, (log.first | (ROWS - 1)) + 1, ("get",))[-1] == log.first
+    assert index.find(0, ROWS, parse("get")) == []
+    assert index.find(log.first, (log.first | (ROWS - 1)) + 1, parse("get"))[-1] == log.first

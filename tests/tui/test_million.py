@@ -93,7 +93,8 @@ async def test_a_filter_searches_a_million_rows_in_slices(million: SyntheticFeed
             return real(budget)
 
         monkeypatch.setattr(view, "search", search)
-        await screen.press("slash", *"needle")
+        await screen.press("slash", *"path:needle")
+        await screen.found()
         assert len(slices) > 10
         assert len(view) == MILLION // 7 + (MILLION % 7 > 5)
         assert "of 1,0" in screen.status

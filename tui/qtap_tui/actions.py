@@ -53,8 +53,7 @@ class Action:
 
 ACTIONS = (
     Action("list.open", "enter", "screen.details", "Details", "Show everything known about the request", footer=True),
-    Action("requests.filter", "slash", "filter", "Filter", "Filter by words in method, host, path, status, process, pid",
-           footer=True),
+    Action("requests.filter", "slash", "filter", "Filter", "Filter by words in all but bodies, as said below", footer=True),
     Action("requests.follow", "f", "follow", "Follow", "Follow the newest request, or stop following"),
     Action("requests.pause", "p", "pause", "Pause", "Let the list stand still, capture goes on; again: let go", footer=True),
     Action("requests.copy", "y", "copy", "Copy", "Copy the request as cURL, its URL or a body, or save one", footer=True),

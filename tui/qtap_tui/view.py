@@ -2,7 +2,9 @@
 
 Rows are known by their absolute number, which never changes; a position counts from the oldest row shown. Only new and live
 rows are looked at again. A search goes from the newest row back in slices, so that what is on screen is right at once and no
-key waits; a filter narrower than one that found little looks only at that.
+key waits; a filter narrower than one that found little looks only at that. It goes twice: through the index, which takes some
+milliseconds for 100 000 rows, and then through the headers of the rows that were not found there, which takes twenty times as
+long.
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ from operator import neg
 
 from qtap.flow.log import TransactionLog
 from qtap.model import Transaction
-from qtap_tui.index import SHIFT, Index, matches
+from qtap_tui.index import SHIFT, Index
+from qtap_tui.words import Word, in_head, matches, narrows
 
 _CHUNK = 512
 """Rows between two looks at the clock: about 0.5 ms."""
+_HEADS = 64
+"""The same where headers are looked at, and some are hostile."""
 _FEW = 4096
 """Hits up to which a narrower filter looks at these only; more are found sooner by the index."""
 _LIVE = 4096
@@ -35,7 +40,7 @@ class View:
 
     def __init__(self, log: TransactionLog) -> None:
         self.log = log
-        self.words: tuple[str, ...] = ()
+        self.words: tuple[Word, ...] = ()
         self.first = log.first
         """Number of the oldest row held, at the last poll."""
         self.end = log.first
@@ -47,6 +52,7 @@ class View:
         self._older: list[int] = []
         """What a search has found so far, newest first; all of it older than `_found`."""
         self._search: Iterator[list[int]] | None = None
+        self._in_headers: Iterator[tuple[int, list[int]]] | None = None
         self._index = Index(log)
         self._late: list[int] = []
 
@@ -56,7 +62,12 @@ class View:
     @property
     def searching(self) -> bool:
         """Whether `search` has more to do."""
-        return self._search is not None
+        return self._search is not None or self._in_headers is not None
+
+    @property
+    def searching_headers(self) -> bool:
+        """Whether only headers are still to be looked at."""
+        return self._search is None and self._in_headers is not None
 
     @property
     def gone(self) -> int:
@@ -102,24 +113,27 @@ class View:
         stop = min(self._stop, log.end) if self.paused else log.end
         self.end = max(self.end, self.first)
         while self.end < stop and time.perf_counter_ns() < deadline:
-            self._take(self.end, min(self.end + _CHUNK, stop))
+            self._take(self.end, min(self.end + (_HEADS if self.words else _CHUNK), stop))
         while time.perf_counter_ns() < deadline - _POLL // 2 and self._index.grow():
             pass
         self._look_at_live()
         self._forget_evicted()
 
-    def filter(self, words: tuple[str, ...]) -> None:
-        """Show only rows in which every one of `words`, lower-case, occurs; none shows everything."""
+    def filter(self, words: tuple[Word, ...]) -> None:
+        """Show only rows that fit every one of `words`; none shows everything."""
         if words == self.words:
             return
-        narrower = self.words and all(any(old in new for new in words) for old in self.words)
-        if narrower and not self._search and len(self._found) < _FEW:
+        narrower = self.words and all(any(narrows(old, new) for new in words) for old in self.words)
+        in_headers = None
+        if narrower and not self.searching and len(self._found) < _FEW:
             search = self._look_among([*reversed(self._found)], words)
         else:
             search = self._look_back(self.first, self.end, words)
+            if any(word.head for word in words):
+                in_headers = self._look_into_headers(self.first, self.end, words)
         self._found, self._older, self._late = array("Q"), [], []
         self.words = words
-        self._search = search if words else None
+        self._search, self._in_headers = (search, in_headers) if words else (None, None)
 
     def search(self, budget: int) -> bool:
         """Go on searching for `budget` nanoseconds; give whether there is more to do."""
@@ -130,20 +144,39 @@ class View:
                 return True
         if self._search:
             self._merge()
+        for start, more in self._in_headers or ():
+            self._blend(start, more)
+            if time.perf_counter_ns() > deadline:
+                return True
+        self._in_headers = None
         return False
 
-    def _look_back(self, first: int, end: int, words: tuple[str, ...]) -> Iterator[list[int]]:
+    def _look_back(self, first: int, end: int, words: tuple[Word, ...]) -> Iterator[list[int]]:
         """Give the hits among the rows of [first, end), a block at a time, newest first."""
         while end > first:
             start = max((end - 1) >> SHIFT << SHIFT, first)
             yield self._index.find(start, end, words)
             end = start
 
-    def _look_among(self, numbers: list[int], words: tuple[str, ...]) -> Iterator[list[int]]:
+    def _look_into_headers(self, first: int, end: int, words: tuple[Word, ...]) -> Iterator[tuple[int, list[int]]]:
+        """Give the further hits among the rows of [first, end), some rows at a time with the oldest of these, newest first."""
+        surface, get = tuple(word for word in words if not word.head), self.log.get
+        while end > first:
+            start = max((end - 1) & -_HEADS, first)
+            numbers = self._index.find(start, end, surface) if surface else range(start, end)
+            known = {*self._found[bisect_left(self._found, start) : bisect_left(self._found, end)]}
+            rows = [(number, row) for number in numbers if number not in known and (row := get(number)) is not None]
+            if len(words) == 1:
+                yield start, [number for number, row in rows if in_head(words[0], row)]
+            else:
+                yield start, [number for number, row in rows if matches(row, words)]
+            end = start
+
+    def _look_among(self, numbers: list[int], words: tuple[Word, ...]) -> Iterator[list[int]]:
         """Give those of `numbers` that are hits."""
         get = self.log.get
-        for at in range(0, len(numbers), _CHUNK):
-            chunk = numbers[at : at + _CHUNK]
+        for at in range(0, len(numbers), _HEADS):
+            chunk = numbers[at : at + _HEADS]
             yield [number for number in chunk if (row := get(number)) is not None and matches(row, words)]
 
     def _take(self, start: int, stop: int) -> None:
@@ -176,6 +209,12 @@ class View:
         at = bisect_left(self._found, number)
         if at == len(self._found) or self._found[at] != number:
             self._found.insert(at, number)
+
+    def _blend(self, start: int, more: list[int]) -> None:
+        """Take in `more` hits, all within the few rows from `start` on."""
+        if more:
+            low, high = bisect_left(self._found, start), bisect_left(self._found, start + _HEADS)
+            self._found[low:high] = array("Q", sorted({*self._found[low:high], *more}))
 
     def _merge(self) -> None:
         self._search = None

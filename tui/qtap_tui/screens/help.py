@@ -14,6 +14,7 @@ from qtap_tui.columns import INCOMPLETE, LIVE, PEER
 from qtap_tui.document import Line, SpanDocument
 from qtap_tui.widgets.bars import Bar
 from qtap_tui.widgets.detail import DocumentView
+from qtap_tui.words import FIELDS
 
 _KEYS = 16
 _SIGNS = (
@@ -23,6 +24,14 @@ _SIGNS = (
     ("→", "outgoing, within private networks"),
     ("↗", "outgoing, to the internet"),
     (PEER, "both ends are on this host; each is a row"),
+)
+
+_WORDS = (
+    ("nginx", "in method, host, path, status, process, pid, container, headers and trailers"),
+    (":8443", "in the addresses and ports of both ends; every word has to be found"),
+    ("404", "a number of up to three digits: not in headers or addresses"),
+    *((f"{field}:…", f"{field} {what}") for field, what in FIELDS.items()),
+    ("server:nginx", "a header by its name and value"),
 )
 
 _LOSSES = (
@@ -47,6 +56,8 @@ def help_lines(keymap: Mapping[str, str]) -> list[Line]:
         lines.append(())
     lines.append((("title", "Signs"),))
     lines += [(("key", sign.ljust(_KEYS)), ("text", meaning)) for sign, meaning in _SIGNS]
+    lines += [(), (("title", "Words of the filter"),)]
+    lines += [(("key", word.ljust(_KEYS)), ("text", meaning)) for word, meaning in _WORDS]
     lines += [(), (("title", "Losses, in the status line"),)]
     lines += [(("loss", f" {place} "), ("text", " " * (_KEYS - len(place) - 2) + meaning)) for place, meaning in _LOSSES]
     return lines

@@ -1,4 +1,4 @@
-"""The filter bar: bare words, applied as they are typed."""
+"""The filter bar: words, applied as they are typed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from textual.widgets import Input
 
 from qtap_tui.actions import bindings
 from qtap_tui.widgets.bars import Bar
+from qtap_tui.words import Word, parse
+
+PLACEHOLDER = "words in all but bodies: nginx  :8443  status:5xx  host:api"
 
 
 class Words(Input):
@@ -46,7 +49,7 @@ class FilterBar(Horizontal):
     class Changed(Message):
         """The words changed."""
 
-        def __init__(self, words: tuple[str, ...]) -> None:
+        def __init__(self, words: tuple[Word, ...]) -> None:
             super().__init__()
             self.words = words
 
@@ -55,7 +58,7 @@ class FilterBar(Horizontal):
         bar = Bar()
         bar.show((("text", " "), ("key", "/ ")))
         yield bar
-        yield Words(placeholder="words in method, host, path, status, process or pid", compact=True, select_on_focus=False)
+        yield Words(placeholder=PLACEHOLDER, compact=True, select_on_focus=False)
 
     @property
     def words(self) -> Words:
@@ -69,4 +72,4 @@ class FilterBar(Horizontal):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Apply at once."""
         event.stop()
-        self.post_message(self.Changed(tuple(event.value.lower().split())))
+        self.post_message(self.Changed(parse(event.value)))

@@ -51,7 +51,7 @@ class Lines(Painted, can_focus=True):
     @property
     def last_top(self) -> int:
         """The greatest useful `top`."""
-        return max(self.line_count - self.height, 0)
+        return max(self.line_count - max(self.height, 1), 0)  # hidden, it has no height
 
     def scroll_lines(self, top: int) -> None:
         """Let line `top` be the first that is seen, as far as there are lines."""
