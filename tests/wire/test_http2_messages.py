@@ -122,16 +122,6 @@ def test_pushed_responses_are_transactions_of_their_own() -> None:
     assert talk.seen() == ["GET /a?b=1 > 200", "GET /style.css > 200 css"]
 
 
-def test_connect_and_extended_connect_are_opaque_once_accepted() -> None:
-    tunnel = [(":method", "CONNECT"), (":protocol", "websocket"), *GET[1:]]
-    talk = (
-        Talk().ask(1, tunnel, ends=False).answer(1, ends=False).client(data(1, b"frames")).server(data(1, b"frames", ends=True))
-    )
-    talk.ask(3, [(":method", "CONNECT"), (":authority", "db:5432")], ends=False).answer(3, [(":status", "403")], ends=False)
-    talk.server(data(3, b"no", ends=True)).client(data(1, b"", ends=True) + data(3, b"", ends=True))
-    assert talk.seen() == ["CONNECT /a?b=1 > 200 (opaque)", "CONNECT db:5432 > 403 no"]
-
-
 def test_a_body_is_cut_at_the_limit_and_counted_to_its_end() -> None:
     talk = Talk(body_limit=10).ask(1).answer(1, ends=False)
     talk.server(data(1, b"12345") + data(1, b"67890abc") + data(1, b"def", ends=True))

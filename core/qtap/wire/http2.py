@@ -2,7 +2,7 @@
 
 It is shown what both sides sent, in the order of capture, and makes a transaction of each stream. `http2_frames` finds the
 frames of one direction, `hpack` decodes header blocks and never guesses, `http2_heads` says what a block means, `http2_streams`
-which stream is where, `http2_sides` what a frame does to it.
+which stream is where, `http2_sides` what a frame does to it, `http2_tunnel` what a stream carries that is no longer HTTP.
 
 After a loss within a DATA frame everything goes on exactly. After any other, the direction's next frame is looked for at the
 beginning of a captured call, its dynamic table counts as unknown, and every message that it had begun is marked.
@@ -58,16 +58,13 @@ class Observer:
     @property
     def held(self) -> int:
         """Bytes kept of bodies and frames that are still arriving."""
-        live = self._streams.live.values()
-        bodies = sum(len(part.message.body) for exchange in live for part in (exchange.request, exchange.response) if part.open)
+        bodies = sum([exchange.held for exchange in self._streams.live.values()])
         return bodies + self._requests.held + self._responses.held
 
     def keep_no_more(self) -> None:
         """Cut the bodies that are arriving where they are: memory is short."""
         for exchange in self._streams.live.values():
-            for part in (exchange.request, exchange.response):
-                if part.open and part.message.body:
-                    part.keep_no_more()
+            exchange.keep_no_more()
         self._requests.keep_no_more()
         self._responses.keep_no_more()
 

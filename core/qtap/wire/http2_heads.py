@@ -28,21 +28,21 @@ class RequestHead(NamedTuple):
     target: str
     """`:path`; of a CONNECT without it, the authority."""
     host: str
-    tunnel: bool
-    """CONNECT (RFC 9113 section 8.5), extended or not (RFC 8441): what follows is another protocol's."""
+    connect: bytes | None
+    """The protocol that a CONNECT asks for (RFC 8441), empty of a plain one (RFC 9113 section 8.5); None when it is none."""
 
 
 def request_head(entries: list[Entry]) -> RequestHead:
     """Read a request."""
     pseudo = _pseudo_fields(entries)
     method, path, host = pseudo.get(b":method", b""), pseudo.get(b":path", b""), pseudo.get(b":authority", b"")
-    tunnel = method == b"CONNECT"
+    connect = pseudo.get(b":protocol", b"") if method == b"CONNECT" else None
     if not host:
         host = next((value for name, value, _ in entries if name == b"host"), b"")
-    target = path or (host if tunnel else b"")
+    target = path or (b"" if connect is None else host)
     start = b"%b %b HTTP/2\r\n" % (method or UNKNOWN, target or UNKNOWN)
     head = _join(start, entries)
-    return RequestHead(head, method.decode("latin-1"), target.decode("latin-1"), host.decode("latin-1"), tunnel)
+    return RequestHead(head, method.decode("latin-1"), target.decode("latin-1"), host.decode("latin-1"), connect)
 
 
 def response_head(entries: list[Entry]) -> tuple[int, bytes]:

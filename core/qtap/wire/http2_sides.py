@@ -26,6 +26,7 @@ class Side(ABC):
     """What both directions have in common."""
 
     what: str
+    from_client: bool
 
     __slots__ = ("_streams",)
 
@@ -41,7 +42,7 @@ class Side(ABC):
         """Take a header block."""
 
     def data(self, stream: int, piece: bytes, wire: int, at: int) -> None:
-        """Add to a body, unless its stream is not known or a tunnel."""
+        """Add to a body, or to what a tunnel carries, unless the stream is not known."""
         exchange = self._streams.live.get(stream)
         if exchange is None:
             return
@@ -51,9 +52,12 @@ class Side(ABC):
         if not message.head:
             part.lose_head()
         message.first_at = message.first_at or at
-        message.last_at = at
         message.wire_size += wire
-        if piece and part.open and not exchange.tunnel:
+        if exchange.tunnel is not None:
+            exchange.tunnel.data(self.from_client, piece, wire, at)
+            return
+        message.last_at = at
+        if piece and part.open:
             part.keep(piece)
 
     def data_ended(self, stream: int, at: int) -> None:  # noqa: ARG002 - `data` was told already
@@ -61,6 +65,8 @@ class Side(ABC):
         exchange = self._streams.live.get(stream)
         if exchange is not None:
             self.part(exchange).end(complete=True)
+            if exchange.tunnel is not None:
+                exchange.tunnel.stop(self.from_client)
             self._streams.settle(stream, exchange)
 
     def data_lost(self, stream: int, size: int, at: int) -> None:
@@ -68,11 +74,13 @@ class Side(ABC):
         exchange = self._streams.live.get(stream)
         if exchange is not None:
             part = self.part(exchange)
-            part.message.last_at = at
             part.message.wire_size += size
-            if not exchange.tunnel:
-                part.message.body_size += size
-                part.lose(exact=True)
+            if exchange.tunnel is not None:
+                exchange.tunnel.lost(self.from_client, size, at)
+                return
+            part.message.last_at = at
+            part.message.body_size += size
+            part.lose(exact=True)
 
     def frames_lost(self) -> None:
         """Doubt every message that has not ended."""
@@ -83,10 +91,11 @@ class Side(ABC):
         exchange = self._streams.live.get(stream)
         if exchange is None:
             return
-        self.part(exchange).message.last_at = at
+        last = exchange.response if exchange.tunnel else self.part(exchange)
+        last.message.last_at = at
         name = _ERRORS[code] if code < len(_ERRORS) else str(code)
         # RFC 9113 section 8.1: a server that needs no more of the request says so, and that is no fault.
-        whole = not code and not exchange.response.open
+        whole = exchange.tunnel.closed if exchange.tunnel else not code and not exchange.response.open
         self._streams.give_up(stream, "" if whole else f"stream_reset_{name}")
 
     def closed(self) -> None:
@@ -97,9 +106,7 @@ class Side(ABC):
                 self._cut(stream, exchange, part)
 
     def _cut(self, stream: int, exchange: Exchange, part: Part) -> None:
-        if part.message.head and not part.lossy:
-            part.mark("body_unfinished")
-        part.end(complete=False)
+        exchange.cut(part)
         self._streams.settle(stream, exchange)
 
     def _trailers(self, stream: int, exchange: Exchange, block: Block, at: int, *, ends: bool) -> None:
@@ -128,6 +135,7 @@ class Client(Side):
     """What the client sends."""
 
     what = "request"
+    from_client = True
 
     __slots__ = ()
 
@@ -145,14 +153,15 @@ class Client(Side):
         if exchange is None and (not stream & 1 or stream <= streams.highest or are_trailers(block.entries)):
             return
         transaction = exchange.transaction if exchange is not None else self._transaction(stream, at)
-        tunnel = _describe(transaction, block.entries or [], block.wire, at)
+        connect = _describe(transaction, block.entries or [], block.wire, at)
         if exchange is None:
             exchange = streams.open(stream, transaction)
         else:
             streams.heads += len(transaction.request.head)
         if stream > streams.highest:
             streams.client_began(stream)
-        exchange.tunnel = tunnel
+        exchange.connect = connect
+        exchange.accept(streams.limit)
         self._check(exchange.request, block)
         if ends:
             self.data_ended(stream, at)
@@ -176,6 +185,7 @@ class Server(Side):
     """What the server sends."""
 
     what = "response"
+    from_client = False
 
     __slots__ = ()
 
@@ -247,14 +257,11 @@ class Server(Side):
         self._check(exchange.response, block)
         if orphan:
             self._streams.answered_early(stream)
-        if exchange.tunnel and 200 <= status < 300:  # noqa: PLR2004 - RFC 9110 section 9.3.6
-            transaction.opaque = True
-        else:
-            exchange.tunnel = False
+        exchange.accept(self._streams.limit)
 
 
-def _describe(transaction: Transaction, entries: list[Entry], wire: int, at: int) -> bool:
-    """Fill in the request; tell whether it asks for a tunnel."""
+def _describe(transaction: Transaction, entries: list[Entry], wire: int, at: int) -> bytes | None:
+    """Fill in the request; give the protocol that a CONNECT asks for."""
     head = request_head(entries)
     # In place: the stream's Part refers to this message.
     request: Message = transaction.request
@@ -266,4 +273,4 @@ def _describe(transaction: Transaction, entries: list[Entry], wire: int, at: int
     transaction.host = head.host or transaction.host
     if is_grpc(head.head):
         transaction.protocol = "grpc"
-    return head.tunnel
+    return head.connect

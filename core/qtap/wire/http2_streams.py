@@ -6,6 +6,7 @@ from collections import deque
 from typing import Final
 
 from qtap.model import Connection, Message, Transaction
+from qtap.wire.http2_tunnel import Tunnel
 from qtap.wire.observer import Listener
 
 _MOST_LIVE: Final = 4096
@@ -61,6 +62,13 @@ class Part:
             self._frozen = True
             self.mark("body_cut")
 
+    def give_back(self) -> tuple[bytes, int]:
+        """Give what was taken for a body and is none, and how many bytes of it were not kept."""
+        message = self.message
+        early, missing = bytes(message.body), message.body_missing
+        message.body, message.body_size = b"", 0
+        return early, missing
+
     def lose(self, *, exact: bool) -> None:
         """Take note that some of the body is lost, `exact`ly as much as was counted; what follows stands behind a hole."""
         self.lossy = self._frozen = True
@@ -90,14 +98,51 @@ class Part:
 class Exchange:
     """A stream."""
 
-    __slots__ = ("request", "response", "transaction", "tunnel")
+    __slots__ = ("connect", "request", "response", "transaction", "tunnel")
 
     def __init__(self, transaction: Transaction, limit: int) -> None:
         self.transaction = transaction
         self.request = Part("request", transaction, transaction.request, limit)
         self.response = Part("response", transaction, transaction.response, limit)
-        self.tunnel = False
-        """Its bodies are the bytes of another protocol."""
+        self.connect: bytes | None = None
+        """The protocol that its CONNECT asks for, empty when it names none; None when it is no CONNECT."""
+        self.tunnel: Tunnel | None = None
+        """Has what both sides send, once the CONNECT was accepted."""
+
+    @property
+    def held(self) -> int:
+        """Bytes kept of what is arriving."""
+        bodies = sum([len(part.message.body) for part in (self.request, self.response) if part.open])
+        return bodies + self.tunnel.held if self.tunnel else bodies
+
+    def keep_no_more(self) -> None:
+        """Cut what is arriving where it is: memory is short."""
+        for part in (self.request, self.response):
+            if part.open and part.message.body:
+                part.keep_no_more()
+        if self.tunnel is not None:
+            self.tunnel.keep_no_more()
+
+    def accept(self, limit: int) -> None:
+        """Leave the stream to another protocol, if it is a CONNECT that was answered by 2xx (RFC 9110 section 9.3.6)."""
+        if self.connect is None or not 200 <= self.transaction.status < 300:  # noqa: PLR2004 - that section
+            return
+        self.tunnel = Tunnel(self.transaction, self.connect, limit)
+        at = self.transaction.response.last_at
+        for part, from_client in ((self.request, True), (self.response, False)):
+            early, missing = part.give_back()  # one side was captured before the other
+            if early:
+                self.tunnel.data(from_client, early, len(early), at)
+            if missing:
+                self.tunnel.lost(from_client, missing, at)
+
+    def cut(self, part: Part) -> None:
+        """Close one of the messages before its end; a tunnel has no other."""
+        if self.tunnel is not None:
+            self.tunnel.stop(part is self.request)
+        elif part.message.head and not part.lossy:
+            part.mark("body_unfinished")
+        part.end(complete=self.tunnel is not None)
 
 
 class Streams:
@@ -198,9 +243,7 @@ class Streams:
         transaction = exchange.transaction
         for part in (exchange.request, exchange.response):
             if part.open:
-                if part.message.head and not part.lossy:
-                    part.mark("body_unfinished")
-                part.end(complete=False)
+                exchange.cut(part)
         if not transaction.request.head and transaction.response.head:
             transaction.mark("request_lost")
         for reason in reasons:
@@ -213,7 +256,9 @@ class Streams:
         due = self._opened + _PATIENCE
         for stream, exchange in self.live.items():
             part: Part = getattr(exchange, what)
-            if part.open:
+            if part.open and exchange.tunnel is not None:
+                exchange.tunnel.lost(what == "request", -1, part.transaction.response.last_at)
+            elif part.open:
                 if not part.doubtful:  # else it has shown nothing since an earlier loss
                     self._doubtful.pop((stream, what), None)
                     self._doubtful[stream, what] = due
@@ -223,7 +268,7 @@ class Streams:
 
     def _doubt(self, stream: int, what: str) -> None:
         exchange = self.live.get(stream)
-        if exchange is not None and getattr(exchange, what).doubtful:
+        if exchange is not None and exchange.tunnel is None and getattr(exchange, what).doubtful:
             self.give_up(stream, "" if exchange.transaction.response.head else "response_lost")
 
     def _request_missing(self, stream: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from tests.live.asking import COUNT, Ask
 from tests.live.ends import Command
 from tests.live.matrix.cell import Bench, Cell, Mode, Outcome
-from tests.live.matrix.cells_python import MEMORY, needs
+from tests.live.matrix.cells_python import MEMORY, OPENSSL, needs
 from tests.live.matrix.exchange import Exchange
 from tests.live.matrix.judging import Terms
 from tests.live.matrix.parties import client, server
@@ -20,7 +20,6 @@ from tests.live.websocket_ends import answers, spelled, texts
 
 BORINGSSL = "BoringSSL, static and stripped, in grpcio's extension"
 UNNAMED = "not seen: its TLS functions have no symbols, and no byte pattern of BoringSSL that would be sure is known"
-_SOCKETS = [sys.executable, "-m", "tests.live.websocket_ends"]
 
 
 def _grpc(_: Bench) -> Command:
@@ -43,19 +42,20 @@ def _grpc_cell(name: str, *, tls: bool) -> Cell:
 class _WebSocket:
     """One connection, and 211 messages each way and what else its client says; compared one by one."""
 
-    def __init__(self, serves: str, asks: str, *, tls: bool) -> None:
+    def __init__(self, serves: str, asks: str, *, tls: bool, module: str) -> None:
         self._serves, self._asks, self._tls = serves, asks, tls
+        self._program = [sys.executable, "-m", f"tests.live.{module}"]
 
     def __call__(self, bench: Bench, _: Mode, outcome: Outcome) -> None:
         pem = str(bench.certificate) if self._tls else ""
         with Capture("--ring-size", "256MB", "--http-buffer-size", "8MB") as capture:
-            command = [*_SOCKETS, "server", self._serves, "compressed", pem]
+            command = [*self._program, "server", self._serves, "compressed", pem]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as serving:
                 assert serving.stdin is not None
                 assert serving.stdout is not None
                 port = json.loads(serving.stdout.readline())["port"]
                 url = f"{'wss' if self._tls else 'ws'}://127.0.0.1:{port}/"
-                subprocess.run([*_SOCKETS, "client", self._asks, "compressed", pem, url], check=True, timeout=PATIENCE)
+                subprocess.run([*self._program, "client", self._asks, "compressed", pem, url], check=True, timeout=PATIENCE)
                 said = json.loads(serving.stdout.readline())["seen"]
                 serving.stdin.close()
         counts = outcome.counts
@@ -73,15 +73,23 @@ class _WebSocket:
 
 
 def _websocket_cell(name: str, serves: str, asks: str, *, tls: bool) -> Cell:
-    run = _WebSocket(serves, asks, tls=tls)
+    run = _WebSocket(serves, asks, tls=tls, module="websocket_ends")
     absent = needs("websockets", "aiohttp")
     return Cell(name, asks, serves, MEMORY if tls else "none", "WebSocket", run, modes=("new",), absent=absent)
+
+
+def _websocket_http2_cell(name: str, *, tls: bool) -> Cell:
+    run = _WebSocket("hypercorn", "h2", tls=tls, module="matrix.websocket_http2_ends")
+    library, absent = f"{OPENSSL} and memory BIOs" if tls else "none", needs("h2", "hypercorn", "wsproto")
+    return Cell(name, "h2, wsproto", "hypercorn", library, "WebSocket over HTTP/2", run, modes=("new",), absent=absent)
 
 
 CELLS = [
     _websocket_cell("websocket", "websockets", "websockets", tls=True),
     _websocket_cell("websocket-aiohttp", "aiohttp", "aiohttp", tls=True),
     _websocket_cell("websocket-plain", "websockets", "aiohttp", tls=False),
+    _websocket_http2_cell("websocket-h2", tls=True),
+    _websocket_http2_cell("websocket-h2c", tls=False),
     _grpc_cell("grpc-plain", tls=False),
     _grpc_cell("grpc-tls", tls=True),
 ]
