@@ -16,9 +16,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.screen import Screen
+from textual.timer import Timer
 
 from qtap.model import Transaction
 from qtap_tui.actions import Action, bindings
+from qtap_tui.direct import direct_update
 from qtap_tui.feed import Feed
 from qtap_tui.screens.confirm import ConfirmScreen
 from qtap_tui.screens.copy import CopyScreen
@@ -34,6 +36,8 @@ _LOCAL, _OVER_SSH = 0.1, 0.2
 """Seconds between two looks at the log."""
 _SLICE = 5_000_000
 """Nanoseconds a search takes before keys come first."""
+_PAINTS = 120
+"""At most, in a second: a key that comes just after a paint waits half as long for the next as by Textual's sixty."""
 _REST = 0.001
 """Seconds between two slices."""
 SIDE_BY_SIDE = 120
@@ -71,6 +75,7 @@ class RequestsScreen(Screen[None]):
         self._hint_until = 0.0
         self._hint_on = True
         self._zoomed = False
+        self._painter: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Panes above a notice, the filter, the status line and the footer."""
@@ -240,6 +245,7 @@ class RequestsScreen(Screen[None]):
     def _set_open(self, *, is_open: bool) -> None:
         self._zoomed = self._zoomed and is_open
         self.set_class(is_open, "-open")
+        self.query_one(KeyFooter).refresh()  # its keys stay the same where the list had the focus, but not what `q` does
         self._arrange(self.size.width, self.size.height)
 
     def _arrange(self, width: int, height: int) -> None:
@@ -249,6 +255,24 @@ class RequestsScreen(Screen[None]):
         self.set_class(stacked, "-stacked")
         self.set_class(single and not in_list, "-alone")
         self.set_class(single and in_list, "-list-alone")
+
+    @property
+    def _update_timer(self) -> Timer:
+        """Textual's timer for paints; it stands while there is nothing to paint."""
+        if self._painter is None:
+            self._painter = self.set_interval(1 / _PAINTS, self._on_timer_update, name="screen_update", pause=True)
+        return self._painter
+
+    def _compositor_refresh(self) -> None:
+        """Paint what changed; Textual calls this whenever something did."""
+        direct = self is self.app.screen and not self.app.is_inline
+        update = direct_update(self._compositor) if direct else None
+        if update is None:
+            super()._compositor_refresh()
+            return
+        self.app._display(self, update)  # noqa: SLF001 - Textual is pinned
+        self._dirty_widgets.clear()
+        self.app._update_mouse_over(self)  # noqa: SLF001
 
     async def _search(self) -> None:
         """Search slice by slice; keys are obeyed and lines painted between two of them."""
