@@ -1,119 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
  * rustls: plaintext where a connection's Writer takes it and its Reader gives it. read_tls and write_tls, the public ways to the
- * socket, are mostly inlined; what they call is not, but shows three parts of a connection, each by its own address:
- *
- *   common     CommonState, of which plaintext is sent; it is the handle
- *   received   its received_plaintext, which read_tls looks at first, and from which a Reader reads
- *   sendable   its sendable_tls, which write_tls writes to the socket
- *
- * How far they are apart the compiler decides. It is learned where a thread shows that they are one connection: it read from a
- * socket (received), processed what came (common), and wrote to the same socket (sendable). Where a program has two versions, each
- * with places of its own, they are believed only of a common that was seen as such. Probes sit on the register arguments of Rust's
- * own ABI, which are those of C for pointers and lengths; a Result<usize, io::Error> comes back as its tag in rax, 0 for Ok, and
- * its value in rdx.
+ * socket, are mostly inlined; what they call is not. Probes sit on the register arguments of Rust's own ABI, which are those of C
+ * for pointers and lengths; a Result<usize, io::Error> comes back as its tag in rax, 0 for Ok, and its value in rdx, and a larger
+ * result takes the first argument's place.
  */
-#define RUSTLS_EXTENT 4096 /* more than a connection takes */
-
-/* What a thread did last. */
-struct rustls_thread {
-    u64 received; /* of the read_tls that began last */
-    u64 common;   /* seen since */
-    u64 sk;       /* from which that read_tls read */
-    u64 result;   /* where into_first_chunk will tell of a chunk, and in which received it is */
-    u64 reader;
-};
-BPF_TABLE("lru_hash", u64, struct rustls_thread, rustls_threads, 8192);
-
-/* Where received and sendable lie, from common; 0: not known. A program may hold two versions of rustls. */
-#define RUSTLS_VERSIONS 2
-struct rustls_places {
-    s64 received[RUSTLS_VERSIONS];
-    s64 sendable[RUSTLS_VERSIONS];
-};
-BPF_TABLE("lru_hash", u32, struct rustls_places, rustls_places, 4096);
-
-/* By received: what its Reader showed and was not yet consumed. */
-struct rustls_chunk {
-    u64 base;
-    u64 len;
-};
-BPF_TABLE("lru_hash", struct handle_key, struct rustls_chunk, rustls_chunks, 8192);
-
-static __always_inline struct rustls_thread *rustls_thread(void) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    if (!allowed(pid_tgid >> 32, SKIP_PLAINTEXT))
-        return 0;
-    struct rustls_thread *thread = rustls_threads.lookup(&pid_tgid);
-    if (thread)
-        return thread;
-    struct rustls_thread fresh = {};
-    rustls_threads.update(&pid_tgid, &fresh);
-    return rustls_threads.lookup(&pid_tgid);
-}
-
-static __always_inline struct rustls_places *rustls_known_places(void) {
-    u32 tgid = bpf_get_current_pid_tgid() >> 32;
-    return rustls_places.lookup(&tgid);
-}
-
-/* Keeps a place; of a third version, or of the program that this process executed before, the older one goes. */
-static __always_inline void rustls_keep(s64 *places, s64 place) {
-    if (!place || place >= RUSTLS_EXTENT || place <= -RUSTLS_EXTENT || places[0] == place || places[1] == place)
-        return;
-    places[1] = places[0];
-    places[0] = place;
-}
-
-static __always_inline void rustls_learn(u64 common, u64 received, u64 sendable) {
-    u32 tgid = bpf_get_current_pid_tgid() >> 32;
-    struct rustls_places *places = rustls_places.lookup(&tgid);
-    if (!places) {
-        struct rustls_places none = {};
-        rustls_places.update(&tgid, &none);
-        places = rustls_places.lookup(&tgid);
-        if (!places)
-            return;
-    }
-    if (received)
-        rustls_keep(places->received, received - common);
-    if (sendable)
-        rustls_keep(places->sendable, sendable - common);
-}
-
-/*
- * The connection of which the part at `address` is one at `places`, into `key`. One that is moved, as after a handshake, is not
- * known at its new address: there is no doubt about it as long as the program has one version of rustls.
- */
-static __always_inline int rustls_find(struct handle_key *key, const s64 *places, u64 address) {
-    key->tgid = bpf_get_current_pid_tgid() >> 32;
-    for (u32 i = 0; i < RUSTLS_VERSIONS; i++) {
-        key->handle = address - places[i];
-        if (places[i] && handles.lookup(key))
-            return 1;
-    }
-    key->handle = address - places[0];
-    return places[0] && !places[1];
-}
-
-static __always_inline int rustls_find_received(struct handle_key *key, u64 received) {
-    struct rustls_places *places = rustls_known_places();
-    return places && rustls_find(key, places->received, received);
-}
-
-/* Ciphertext of this handle passed through `sk`. Where another connection had the same address, that one is over. */
-static __always_inline void rustls_bind(const struct handle_key *key, u64 sk) {
-    struct handle_state *state = handles.lookup(key);
-    struct socket_state *socket = sockets.lookup(&sk);
-    if (state && (state->sk == sk && (!socket || socket->opened == state->opened)))
-        return;
-    if (state && state->sk && socket) {
-        struct handle_state fresh = {.from_start = socket->from_start};
-        end_handle(key->handle);
-        handles.update((struct handle_key *)key, &fresh);
-    }
-    associate(key, sk);
-}
 
 /* The innermost call of this thread, when it is the one that returns now. */
 static __always_inline struct call *rustls_returns(struct pt_regs *ctx, u32 layer) {
@@ -142,93 +33,147 @@ int rustls_begin_read(struct pt_regs *ctx) {
     if (!thread)
         return 0;
     thread->received = ctx->di;
-    thread->common = 0;
     thread->sk = 0;
+    thread->decrypter = 0;
     return 0;
 }
 
 /* DeframerVecBuffer::read, MessageDeframer::read: a read from the socket inside read_tls */
 int rustls_enter_receive(struct pt_regs *ctx) { return enter_silent(ctx, ctx->di); }
 int rustls_leave_receive(struct pt_regs *ctx) {
-    struct handle_key key = {};
     u64 sk = rustls_leave_silent(ctx);
     struct rustls_thread *thread = sk ? rustls_thread() : 0;
-    if (!thread || !thread->received)
+    if (!thread)
         return 0;
+    struct socket_state *socket = sockets.lookup(&sk);
     thread->sk = sk;
-    if (rustls_find_received(&key, thread->received))
-        rustls_bind(&key, sk);
+    thread->opened = socket ? socket->opened : 0;
+    return 0;
+}
+
+/* MessageDecrypter::decrypt(result, decrypter, message, number) */
+int rustls_decrypt(struct pt_regs *ctx) {
+    struct rustls_thread *thread = rustls_thread();
+    if (!thread)
+        return 0;
+    thread->decrypter = ctx->si;
+    rustls_use(ctx->si, ctx->cx);
+    return 0;
+}
+
+/* What has just been decrypted is of this CommonState, which it may be seen by, and so is what read_tls has just read. */
+static __always_inline int rustls_receives(u64 common) {
+    struct rustls_thread *thread = rustls_thread();
+    struct rustls_layout *layout = thread && thread->decrypter && thread->sk ? rustls_layout() : 0;
+    if (!layout || thread->received < common || thread->received - common >= RUSTLS_STATE)
+        return 0;
+    int version = rustls_version(layout, common, thread->decrypter, RUSTLS_DECRYPTER);
+    if (version < 0)
+        return 0;
+    u32 known = layout->at[version & 1][RUSTLS_RECEIVED];
+    rustls_learn(layout, version, RUSTLS_RECEIVED, common, thread->received);
+    struct rustls_cipher *cipher = rustls_cipher(thread->decrypter);
+    if (!cipher || (known && known != layout->at[version & 1][RUSTLS_RECEIVED]))
+        return 0; /* another connection's was read last: its neighbour's, which one this is the next call tells */
+    cipher->sk = thread->sk;
+    cipher->opened = thread->opened;
+    rustls_bind(cipher->connection, thread->sk);
+    return 0;
+}
+
+/* CommonState::take_received_plaintext(common, bytes) */
+int rustls_decrypted(struct pt_regs *ctx) { return rustls_receives(ctx->di); }
+/* CommonState::process_main_protocol(result, common, message, ...), where the former is inlined */
+int rustls_processed(struct pt_regs *ctx) { return rustls_receives(ctx->si); }
+
+/* CommonState::send_msg, buffer_plaintext, send_some_plaintext: inside these the encrypter works */
+int rustls_common(struct pt_regs *ctx) {
+    struct rustls_thread *thread = rustls_thread();
+    if (thread)
+        thread->common = ctx->di;
+    return 0;
+}
+
+/* MessageEncrypter::encrypt(result, encrypter, message, number): tells whose write this is that goes on */
+int rustls_encrypt(struct pt_regs *ctx) {
+    u64 pid_tgid = bpf_get_current_pid_tgid(), address = ctx->si;
+    struct rustls_thread *thread = rustls_thread();
+    struct rustls_layout *layout = thread ? rustls_layout() : 0;
+    struct rustls_cipher *cipher = layout ? rustls_use(address, ctx->cx) : 0;
+    if (!cipher)
+        return 0;
+    int version = thread->common ? rustls_version(layout, thread->common, address, RUSTLS_ENCRYPTER) : -1;
+    struct calls *calls = thread_calls.lookup(&pid_tgid);
+    if (!calls || !calls->depth)
+        return 0;
+    struct call *at = &calls->level[(calls->depth - 1) & 1];
+    if (at->layer != LAYER_RUSTLS || at->handle || ctx->sp > at->stack)
+        return 0;
+    u64 connection = cipher->connection;
+    u8 from_start = cipher->from_start;
+    if (!connection) {
+        u64 other = version < 0 ? 0 : rustls_word(thread->common, layout->at[version & 1][RUSTLS_DECRYPTER]);
+        /* Of a new connection the decrypter may be unused yet, and have the address of one that is gone. */
+        struct rustls_cipher *decrypter = from_start ? 0 : rustls_cipher(other);
+        connection = decrypter ? decrypter->connection : 0;
+        if (!connection)
+            connection = rustls_begin(from_start);
+        rustls_join(address, connection, from_start);
+        rustls_join(other, connection, from_start);
+    }
+    at->handle = connection;
     return 0;
 }
 
 /* ChunkVecBuffer::write_to(sendable, writer): all of write_tls */
 int rustls_enter_send(struct pt_regs *ctx) { return enter_silent(ctx, ctx->di); }
 int rustls_leave_send(struct pt_regs *ctx) {
-    struct handle_key key = {};
     struct call *at = rustls_returns(ctx, LAYER_SOCKET);
     u64 sendable = at ? at->handle : 0;
     u64 sk = rustls_leave_silent(ctx);
     struct rustls_thread *thread = sk ? rustls_thread() : 0;
-    if (!thread)
+    struct rustls_layout *layout = thread ? rustls_layout() : 0;
+    if (!layout)
         return 0;
-    if (thread->common && thread->received && thread->sk == sk)
-        rustls_learn(thread->common, thread->received, sendable);
-    struct rustls_places *places = rustls_known_places();
-    if (places && rustls_find(&key, places->sendable, sendable))
-        rustls_bind(&key, sk);
-    return 0;
-}
-
-static __always_inline struct rustls_thread *rustls_see_common(u64 common) {
-    struct rustls_thread *thread = rustls_thread();
-    struct handle_key key = {.handle = common, .tgid = bpf_get_current_pid_tgid() >> 32};
-    if (!thread)
-        return 0;
-    thread->common = common;
-    struct handle_state *state = handle_state(&key, 0);
-    u64 sk = state ? state->sk : 0;
-    struct socket_state *socket = sk ? sockets.lookup(&sk) : 0;
-    if (sk && state && (!socket || socket->opened != state->opened)) {
-        end_handle(common); /* another connection, made elsewhere, was moved to this address */
-        handle_state(&key, 0);
+    u64 connection = rustls_sending(layout, sendable);
+    if (!connection && thread->common) {
+        for (u32 i = 0; i < RUSTLS_VERSIONS; i++)
+            if (rustls_cipher(rustls_word(thread->common, layout->at[i][RUSTLS_ENCRYPTER])))
+                rustls_learn(layout, i, RUSTLS_SENDABLE, thread->common, sendable);
+        connection = rustls_sending(layout, sendable);
     }
-    return thread;
-}
-
-/* CommonState::send_msg, buffer_plaintext, send_some_plaintext: the latter two tell whose write this is */
-int rustls_common(struct pt_regs *ctx) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    if (!rustls_see_common(ctx->di))
-        return 0;
-    struct calls *calls = thread_calls.lookup(&pid_tgid);
-    if (!calls || !calls->depth)
-        return 0;
-    struct call *at = &calls->level[(calls->depth - 1) & 1];
-    if (at->layer == LAYER_RUSTLS && !at->handle && ctx->sp <= at->stack)
-        at->handle = ctx->di;
+    rustls_bind(connection, sk);
     return 0;
 }
 
-/* CommonState::take_received_plaintext: of what read_tls of this connection has just read */
-int rustls_decrypted(struct pt_regs *ctx) {
-    struct rustls_thread *thread = rustls_see_common(ctx->di);
-    if (!thread || !thread->received)
+/* drop_in_place(common) */
+int rustls_drop(struct pt_regs *ctx) {
+    struct rustls_layout *layout = rustls_thread() ? rustls_layout() : 0;
+    if (!layout)
         return 0;
-    struct handle_key key = {.handle = ctx->di, .tgid = bpf_get_current_pid_tgid() >> 32};
-    rustls_learn(ctx->di, thread->received, 0);
-    if (thread->sk)
-        rustls_bind(&key, thread->sk);
+    for (u32 i = 0; i < RUSTLS_VERSIONS; i++) {
+        struct handle_key keys[2] = {{.handle = rustls_word(ctx->di, layout->at[i][RUSTLS_ENCRYPTER]), .tgid = rustls_tgid()},
+                                     {.handle = rustls_word(ctx->di, layout->at[i][RUSTLS_DECRYPTER]), .tgid = rustls_tgid()}};
+        struct rustls_cipher *encrypter = rustls_cipher(keys[0].handle), *decrypter = rustls_cipher(keys[1].handle);
+        u64 connection = encrypter ? encrypter->connection : decrypter ? decrypter->connection : 0;
+        if (connection)
+            end_handle(connection);
+        rustls_ciphers.delete(&keys[0]);
+        rustls_ciphers.delete(&keys[1]);
+    }
     return 0;
 }
-
-/* drop_in_place(connection), whose first member common is: otherwise nothing is known at this address */
-int rustls_drop(struct pt_regs *ctx) { return rustls_thread() ? end_handle(ctx->di) : 0; }
 
 /* PlaintextSink::write(connection, buffer, length) */
 int rustls_enter_write(struct pt_regs *ctx) { return enter_call(ctx, LAYER_RUSTLS, 0, ctx->si, 0); }
 int rustls_leave_write(struct pt_regs *ctx) {
     struct call *at = rustls_returns(ctx, LAYER_RUSTLS);
-    return at ? leave_call(ctx, at->handle && !ctx->ax ? ctx->dx : 0, OUT) : 0;
+    u64 n = ctx->ax ? 0 : ctx->dx;
+    if (at && !at->handle && n) {
+        count(COUNT_UNTIED, 1);
+        n = 0;
+    }
+    return at ? leave_call(ctx, n, OUT) : 0;
 }
 
 /* PlaintextSink::write_vectored(connection, slices, count); an IoSlice is a struct iovec */
@@ -239,24 +184,39 @@ int rustls_leave_vectored(struct pt_regs *ctx) {
     if (!at)
         return 0;
     struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
-    u64 slices = at->buf, count = at->result;
+    u64 slices = at->buf, slice_count = at->result;
     leave_call(ctx, 0, OUT);
-    if (!key.handle || ctx->ax || !n || n > 0x7fffffff)
+    if (ctx->ax || !n || n > 0x7fffffff)
         return 0;
-    return pass_slices(ctx, &key, LAYER_RUSTLS, slices, count, n);
+    if (key.handle)
+        return pass_slices(ctx, &key, LAYER_RUSTLS, slices, slice_count, n);
+    count(COUNT_UNTIED, 1);
+    return 0;
 }
 
 /* Reader::read(reader, buffer, length); a Reader begins with a pointer to received */
 int rustls_enter_read(struct pt_regs *ctx) {
-    struct handle_key key = {};
     u64 received = 0;
-    if (bpf_probe_read_user(&received, 8, (void *)ctx->di) || !rustls_find_received(&key, received))
+    if (!rustls_thread() || bpf_probe_read_user(&received, 8, (void *)ctx->di))
         return 0;
-    return enter_call(ctx, LAYER_RUSTLS, key.handle, ctx->si, 0);
+    return enter_call(ctx, LAYER_RUSTLS, rustls_reading(received), ctx->si, 0);
 }
 int rustls_leave_read(struct pt_regs *ctx) {
-    return rustls_returns(ctx, LAYER_RUSTLS) ? leave_call(ctx, !ctx->ax ? ctx->dx : 0, IN) : 0;
+    struct call *at = rustls_returns(ctx, LAYER_RUSTLS);
+    u64 n = ctx->ax ? 0 : ctx->dx;
+    if (at && !at->handle && n) {
+        count(COUNT_UNTIED, 1);
+        n = 0;
+    }
+    return at ? leave_call(ctx, n, IN) : 0;
 }
+
+/* By received: what its Reader showed and was not yet consumed. */
+struct rustls_chunk {
+    u64 base;
+    u64 len;
+};
+BPF_TABLE("lru_hash", struct handle_key, struct rustls_chunk, rustls_chunks, 8192);
 
 /* Reader::into_first_chunk(result, reader), whose result is a slice: its address (0 for an error) and its length */
 int rustls_enter_chunk(struct pt_regs *ctx) {
@@ -273,7 +233,7 @@ int rustls_leave_chunk(struct pt_regs *ctx) {
     struct rustls_chunk chunk = {};
     if (!thread || !thread->reader || thread->result != ctx->ax)
         return 0;
-    struct handle_key key = {.handle = thread->reader, .tgid = bpf_get_current_pid_tgid() >> 32};
+    struct handle_key key = {.handle = thread->reader, .tgid = rustls_tgid()};
     thread->reader = 0;
     if (!bpf_probe_read_user(&chunk, sizeof chunk, (void *)ctx->ax) && chunk.base && chunk.len)
         rustls_chunks.update(&key, &chunk);
@@ -282,11 +242,20 @@ int rustls_leave_chunk(struct pt_regs *ctx) {
 
 /* ChunkVecBuffer::consume_first_chunk(received, length): the program has taken so much of what it was shown */
 int rustls_consume(struct pt_regs *ctx) {
-    struct handle_key key = {}, shown = {.handle = ctx->di, .tgid = bpf_get_current_pid_tgid() >> 32};
-    struct rustls_chunk *chunk = rustls_chunks.lookup(&shown);
     u64 n = ctx->si;
-    if (!chunk || !n || n > chunk->len || n > 0x7fffffff || !rustls_find_received(&key, ctx->di))
+    if (!n || n > 0x7fffffff || !rustls_thread())
         return 0;
+    struct handle_key key = {.handle = rustls_reading(ctx->di), .tgid = rustls_tgid()};
+    struct handle_key shown = {.handle = ctx->di, .tgid = key.tgid};
+    if (!key.handle) {
+        count(COUNT_UNTIED, 1);
+        return 0;
+    }
+    struct rustls_chunk *chunk = rustls_chunks.lookup(&shown);
+    if (!chunk || n > chunk->len) {
+        tell_unseen(&key, 0, IN, n);
+        return 0;
+    }
     u64 base = chunk->base;
     chunk->base += n;
     chunk->len -= n;

@@ -142,7 +142,9 @@ struct seen_key {
 BPF_TABLE("lru_hash", struct seen_key, u32, seen_libraries, 16384);
 
 /* Counters, summed over CPUs by the loader; names in core/qtap/capture/records.py. */
-enum counter { COUNT_RING_FULL = 0, COUNT_BYTES_LOST, COUNT_UNREADABLE, COUNT_NO_SLOT, COUNT_UNTOLD, COUNTERS };
+enum counter { COUNT_RING_FULL = 0, COUNT_BYTES_LOST, COUNT_UNREADABLE, COUNT_NO_SLOT, COUNT_UNTOLD, COUNT_UNTIED,
+               COUNTERS };
+/* COUNT_UNTIED: calls whose plaintext is of a connection that cannot be told. */
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 
 static __always_inline void count(u32 which, u64 n) {

@@ -189,6 +189,19 @@ static __always_inline int leave_call(struct pt_regs *ctx, s64 ret, u8 dir) {
     return pass_plaintext(ctx, &key, at->sk, at->layer, dir, at->buf, n);
 }
 
+/* `n` bytes of a handle's plaintext passed, and are not seen. */
+static __always_inline void tell_unseen(const struct handle_key *key, u64 sk, u8 dir, u64 n) {
+    struct handle_state *state = handle_state(key, sk);
+    if (!state || !is_http(state->kind))
+        return;
+    struct stream *stream = &state->streams[dir];
+    struct record h = {.dir = dir};
+    fill_handle_header(&h, key->handle, state, stream, n);
+    h.flags |= FLAG_UNSEEN;
+    stream->pos += n;
+    emit_bare(&h, n);
+}
+
 /* The innermost call of this thread ends, and `n` bytes went out that no buffer held. */
 static __always_inline int leave_unseen(s64 n) {
     u64 pid_tgid = bpf_get_current_pid_tgid();
@@ -199,15 +212,8 @@ static __always_inline int leave_unseen(s64 n) {
     struct call *at = &calls->level[depth];
     calls->depth = depth;
     struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
-    struct handle_state *state = n > 0 ? handle_state(&key, at->sk) : 0;
-    if (!state || !is_http(state->kind))
-        return 0;
-    struct stream *stream = &state->streams[OUT];
-    struct record h = {.dir = OUT};
-    fill_handle_header(&h, key.handle, state, stream, n);
-    h.flags |= FLAG_UNSEEN;
-    stream->pos += n;
-    emit_bare(&h, n);
+    if (n > 0)
+        tell_unseen(&key, at->sk, OUT, n);
     return 0;
 }
 

@@ -13,6 +13,9 @@ from qtap.capture.rustls import absence, function_of, probe_points
 
 _HASH = "17h5bebff5d3a41689bE"
 _SINK = "$LT$rustls..conn..ConnectionCommon$LT$T$GT$$u20$as$u20$rustls..conn..{}PlaintextSink$GT$"
+_CIPHER = "$LT${0}Message{2}$u20$as$u20$rustls..{1}cipher..Message{2}$GT$"
+_RING = ("rustls..crypto..ring..tls13..Tls13", "crypto..", "Encrypter")
+_OTHER_CRATE = ("rustls_openssl..tls12..Gcm", "crypto..", "Decrypter")
 _V0 = "NtCsfPHGGakQ2mz_6rustls"
 _SINK_V0 = f"_RNvXs7_Nt{_V0}4conn10connectionINtB7_16ConnectionCommonNtNtNtB9_6server11server_conn20ServerConnectionDataE"
 _DATA = "$LT$rustls..server..server_conn..ServerConnectionData$GT$"
@@ -33,10 +36,25 @@ FUNCTIONS = {
     f"_ZN6rustls12common_state11CommonState16buffer_plaintext{_HASH}": "CommonState::buffer_plaintext",
     f"_ZN6rustls12common_state11CommonState16send_msg_encrypt{_HASH}": "",
     f"_ZN6rustls6server11server_conn14EarlyDataState23take_received_plaintext{_HASH}": "",
-    f"_ZN4core3ptr98drop_in_place$LT$rustls..conn..ConnectionCommon{_DATA}$GT${_HASH}": "drop_in_place",
+    f"_ZN6rustls12common_state11CommonState23take_received_plaintext{_HASH}": "CommonState::take_received_plaintext",
+    f"_ZN6rustls12common_state11CommonState21process_main_protocol{_HASH}": "CommonState::process_main_protocol",
+    f"_ZN111_{_CIPHER.format(*_RING)}7encrypt{_HASH}": "MessageEncrypter::encrypt",
+    f"_ZN95_{_CIPHER.format('rustls..tls12..cipher..Gcm', '', 'Decrypter')}7decrypt{_HASH}": "MessageDecrypter::decrypt",
+    f"_ZN99_{_CIPHER.format(*_OTHER_CRATE)}7decrypt{_HASH}": "MessageDecrypter::decrypt",
+    f"_ZN99_{_CIPHER.format('rustls..crypto..cipher..Invalid', 'crypto..', 'Encrypter')}7encrypt{_HASH}": "",
+    f"_ZN97_{_CIPHER.format(*_RING)}21encrypted_payload_len{_HASH}": "",
+    f"_ZN4core3ptr55drop_in_place$LT$rustls..common_state..CommonState$GT${_HASH}": "drop_in_place",
+    f"_ZN4core3ptr98drop_in_place$LT$rustls..conn..ConnectionCommon{_DATA}$GT${_HASH}": "",
     f"_ZN4core3ptr42drop_in_place$LT$rustls..error..Error$GT${_HASH}": "",
     f"_RNvMN{_V0}12common_stateNtB2_11CommonState8send_msg": "CommonState::send_msg",
     f"_RNvMs_N{_V0}6vecbufNtB4_14ChunkVecBuffer7is_full": "ChunkVecBuffer::is_full",
+    f"_RINvM{_V0}12common_stateNtB3_11CommonState21process_main_protocolNtNtNtB5_6server11server_conn20ServerConnectionDataECs"
+    "8C70dbD7c9e_6server": "CommonState::process_main_protocol",
+    f"_RINvNtCsgEmfK2I1SDS_4core3ptr13drop_in_placeN{_V0}12common_state11CommonStateECs8C70dbD7c9e_6server": "drop_in_place",
+    f"_RNvXs2_NtNtN{_V0}6crypto4ring5tls13NtB5_21Tls13MessageEncrypterNtNtB9_6cipher16MessageEncrypter7encrypt": (
+        "MessageEncrypter::encrypt"
+    ),
+    f"_RNvXs3_NtN{_V0}6crypto6cipherNtB5_23InvalidMessageEncrypterNtB5_16MessageEncrypter7encrypt": "",
     f"{_SINK_V0}NtB5_13PlaintextSink5writeCs8C70dbD7c9e_6server": "PlaintextSink::write",
     f"{_SINK_V0}NtB5_13PlaintextSink14write_vectoredCs8C70dbD7c9e_6server": "PlaintextSink::write_vectored",
     f"_RNvXs2_Nt{_V0}4conn10connectionNtB5_6ReaderNtNtCsjrHSEGnQ3l9_3std2io4Read4read": "Read::read",

@@ -17,7 +17,7 @@ LEVELS = {"summary": 0, "headers": 1, "full": 2}
 LAYERS = ("", "openssl", "gnutls", "nss", "jsse", "go", "rustls")
 """The name of the probe by the number of its layer."""
 
-COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot", "untold")
+COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot", "untold", "untied")
 """Names of the kernel's counters, in the order of enum counter."""
 
 TOTALS = struct.Struct("<3Q")

@@ -16,15 +16,18 @@ from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
 _PROGRAMS = {
     "drop_in_place": ("rustls_drop", ""),
     "ChunkVecBuffer::is_full": ("rustls_begin_read", ""),
-    "ChunkVecBuffer::write_to": ("rustls_enter_send", "rustls_leave_send"),
-    "ChunkVecBuffer::consume_first_chunk": ("rustls_consume", ""),
     "DeframerVecBuffer::read": ("rustls_enter_receive", "rustls_leave_receive"),
     "MessageDeframer::read": ("rustls_enter_receive", "rustls_leave_receive"),
+    "MessageDecrypter::decrypt": ("rustls_decrypt", ""),
+    "CommonState::process_main_protocol": ("rustls_processed", ""),
+    "CommonState::take_received_plaintext": ("rustls_decrypted", ""),
     "CommonState::send_msg": ("rustls_common", ""),
     "CommonState::buffer_plaintext": ("rustls_common", ""),
     "CommonState::send_some_plaintext": ("rustls_common", ""),
-    "CommonState::take_received_plaintext": ("rustls_decrypted", ""),
+    "MessageEncrypter::encrypt": ("rustls_encrypt", ""),
+    "ChunkVecBuffer::write_to": ("rustls_enter_send", "rustls_leave_send"),
     "Reader::into_first_chunk": ("rustls_enter_chunk", "rustls_leave_chunk"),
+    "ChunkVecBuffer::consume_first_chunk": ("rustls_consume", ""),
     "Read::read": ("rustls_enter_read", "rustls_leave_read"),
     "PlaintextSink::write": ("rustls_enter_write", "rustls_leave_write"),
     "PlaintextSink::write_vectored": ("rustls_enter_vectored", "rustls_leave_vectored"),
@@ -35,30 +38,41 @@ Probes are set in this order: what is written is seen only when all that is read
 """
 _NEEDED = (
     (("ChunkVecBuffer::is_full", "ChunkVecBuffer::write_to", "CommonState::send_msg"),),
+    (("MessageEncrypter::encrypt", "MessageDecrypter::decrypt"),),
+    (("CommonState::take_received_plaintext",), ("CommonState::process_main_protocol",)),
     (("DeframerVecBuffer::read",), ("MessageDeframer::read",)),
     (("CommonState::buffer_plaintext",), ("CommonState::send_some_plaintext",)),
     (("PlaintextSink::write", "PlaintextSink::write_vectored"),),
     (("Read::read",), ("Reader::into_first_chunk", "ChunkVecBuffer::consume_first_chunk")),
 )
-"""The socket, the ciphertext that comes, the plaintext that goes, and that which is read."""
+"""The socket, the ciphers, whose they are, the ciphertext that comes, the plaintext that goes, and that which is read."""
 _LEGACY = re.compile(
     r"_ZN(?:6rustls.*?|\d+_\$LT\$rustls\.\.conn\.\..*?)"
     r"(?P<type>\d+[A-Za-z]+|PlaintextSink\$GT\$|Reader\$u20\$as\$u20\$std\.\.io\.\.Read\$GT\$)"
     r"(?P<function>\d+[a-z_]+)17h[0-9a-f]{16}E(?:\.llvm\.\d+)?"
 )
+_LEGACY_CIPHER = re.compile(
+    r"_ZN\d+_\$LT\$(?!.*\.\.InvalidMessage).*\$u20\$as\$u20\$rustls\.\.(?:crypto\.\.)?cipher\.\."
+    r"(?P<type>Message(?:Encrypter|Decrypter)\$GT\$)(?P<function>7(?:encrypt|decrypt))17h[0-9a-f]{16}E(?:\.llvm\.\d+)?"
+)
+"""Of any provider of cryptography, whatever crate it is."""
 _V0 = re.compile(r"_R\w*?6rustls\w*?(?P<type>\d+[A-Za-z]+)(?P<function>\d+[a-z_]+)(?:[BC]\w*)?(?:\.llvm\.\d+)?")
+_PROCESS_V0 = re.compile(r"_RI\w*?6rustls\w*?(?P<type>11CommonState)(?P<function>21process_main_protocol)[BCN]\w*")
+"""A generic function, whose name is followed by its types."""
 _READER = re.compile(r"_R\w*?6rustls4conn\w*?6ReaderNt\w*?4Read4read(?:[BC]\w*)?(?:\.llvm\.\d+)?")
 _DROP = re.compile(
-    r"(?:_ZN4core3ptr\d+drop_in_place\$LT\$rustls\.\.(?:conn\.\.ConnectionCommon\$LT\$.*|(?:client|server)\.\.[a-z_.]*"
-    r"(?:Client|Server)Connection)\$GT\$17h[0-9a-f]{16}E"
-    r"|_RI\w*13drop_in_placeI?N\w*?6rustls(?:4conn16ConnectionCommon\w*|\w*1[06](?:Client|Server)Connection)E(?:[BC]\w*)?)"
+    r"(?:_ZN4core3ptr\d+drop_in_place\$LT\$rustls\.\.common_state\.\.CommonState\$GT\$17h[0-9a-f]{16}E"
+    r"|_RI\w*13drop_in_placeI?N\w*?6rustls12common_state11CommonStateE(?:[BC]\w*)?)"
     r"(?:\.llvm\.\d+)?"
 )
 _ENDS = (
-    b"drop_in_place$LT$rustls..", b"13drop_in_place",
+    b"drop_in_place$LT$rustls..common_state..CommonState$GT$", b"12common_state11CommonStateE",
     b"14ChunkVecBuffer7is_full", b"14ChunkVecBuffer8write_to", b"14ChunkVecBuffer19consume_first_chunk",
     b"17DeframerVecBuffer4read", b"15MessageDeframer4read", b"11CommonState8send_msg", b"11CommonState16buffer_plaintext",
-    b"11CommonState19send_some_plaintext", b"11CommonState23take_received_plaintext", b"6Reader16into_first_chunk",
+    b"11CommonState19send_some_plaintext", b"11CommonState23take_received_plaintext",
+    b"11CommonState21process_main_protocol", b"6Reader16into_first_chunk",
+    b"MessageEncrypter$GT$7encrypt", b"MessageDecrypter$GT$7decrypt", b"16MessageEncrypter7encrypt",
+    b"16MessageDecrypter7decrypt",
     b"PlaintextSink$GT$5write", b"PlaintextSink$GT$14write_vectored", b"13PlaintextSink5write",
     b"13PlaintextSink14write_vectored",
     b"Reader$u20$as$u20$std..io..Read$GT$4read", b"4Read4read",
@@ -77,8 +91,8 @@ def function_of(name: str) -> str:
         return "Read::read"
     if _DROP.fullmatch(name):
         return "drop_in_place"
-    found = _LEGACY.fullmatch(name) or _V0.fullmatch(name)
-    if not found:
+    found = _LEGACY.fullmatch(name) or _LEGACY_CIPHER.fullmatch(name) or _PROCESS_V0.fullmatch(name) or _V0.fullmatch(name)
+    if not found or "14InvalidMessage" in name or "23InvalidMessage" in name:
         return ""
     if found["type"] == "4Read":
         return ""  # of another Reader

@@ -225,7 +225,7 @@ class LiveSource:
         counted, now = {**self._engine.counters(), **self._table.counters()}, time.time_ns()
         lost = {
             "ring": counted["ring_full"] - self._counted["ring_full"],
-            "reader": sum(counted[name] - self._counted[name] for name in ("no_slot", "unreadable", "evicted")),
+            "reader": sum(counted[name] - self._counted[name] for name in ("no_slot", "unreadable", "untied", "evicted")),
         }
         for where, count in lost.items():
             if count:

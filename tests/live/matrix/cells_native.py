@@ -79,9 +79,6 @@ def _rust_command(bench: Bench) -> Command:
     return [_rust(bench)]
 
 
-RUSTLS = "measured before rustls had probes: clients are seen since, servers in part"
-
-
 def _rust_cells() -> Iterator[Cell]:
     for kind in ("", "h2", "native"):
         yield Cell(
@@ -91,8 +88,6 @@ def _rust_cells() -> Iterator[Cell]:
             OPENSSL if kind == "native" else "rustls",
             "HTTP/2" if kind == "h2" else "HTTP/1.1",
             Exchange(client(_rust_command, kind), server(_rust_command, kind), known=False),
-            ends=("client", "server") if kind == "native" else (),
-            why="" if kind == "native" else RUSTLS,
             absent=lacks("cargo", "rustup.rs"),
         )
 

@@ -65,6 +65,10 @@ of the transaction is whole.
 gRPC of Go, clients that carry BoringSSL (Chrome, Bun), and Firefox. That they have no row says nothing about whether they are
 seen.
 
+rustls in a program without symbols (`strip = true`) is not seen. Rust keeps no table of its functions, as Go does, and each
+build compiles and inlines rustls anew, so that no byte pattern would be sure. `qtap-tui doctor --pid` says so of a process,
+and `plaintext_not_seen` of a connection.
+
 ## Versions
 
 {versions}
