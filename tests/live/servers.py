@@ -36,6 +36,8 @@ class Seen(msgspec.Struct):
     status: int = 0
     response_headers: HeaderLines = []
     response_body: str = ""
+    response_trailers: HeaderLines = []
+    """Of them only those that must be there."""
 
 
 def body_for(ident: str, size: int) -> bytes:

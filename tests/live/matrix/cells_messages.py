@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import msgspec
 
 from tests.live.asking import COUNT, Ask
 from tests.live.ends import Command
 from tests.live.matrix.cell import Bench, Cell, Mode, Outcome
+from tests.live.matrix.cells_native import go_version
 from tests.live.matrix.cells_python import MEMORY, OPENSSL, needs
 from tests.live.matrix.exchange import Exchange
 from tests.live.matrix.judging import Terms
@@ -31,6 +38,44 @@ def _calls(ident: str) -> Iterable[Ask]:
         name = f"{ident}-{n}"
         message = body_for(name, (0, 1, 1_000, 20_000, 100_000)[n % 5])
         yield Ask(name, "POST", ("One", "Many")[n % 2], (), message, chunked=False, new_connection=False)
+
+
+_FOLDER = Path(__file__).with_name("gogrpc")
+_MODULE = (_FOLDER / "go.mod").read_text()
+_GRPC_GO = "grpc-go " + _MODULE.partition("google.golang.org/grpc v")[2].split()[0]
+_GO = (1, 24)
+_STATUSES = (0, 0, 5, 0, 12, 0, 0, 16, 3)
+_METHODS = ("One", "Many", "Gather", "Both")
+"""Nothing streams, the answer, the question, both."""
+
+
+def _go_calls(ident: str) -> Iterable[Ask]:
+    for n, call in enumerate(_calls(ident)):
+        status = str(_STATUSES[n % len(_STATUSES)])
+        yield msgspec.structs.replace(call, path=_METHODS[n % 4], headers=(("x-status", status), ("x-odd-bin", f"\0{n}")))
+
+
+def _lacks_go() -> str:
+    go = shutil.which("go")
+    found = re.match(r"(\d+)\.(\d+)", go_version(go)) if go else None
+    return "" if found and (int(found[1]), int(found[2])) >= _GO else "no Go that builds grpc-go (golang.org/dl)"
+
+
+@cache
+def _go_program(bench: Bench) -> Path:
+    program = bench.cache / "go-grpc"
+    subprocess.run(["go", "build", "-o", program, "."], check=True, cwd=_FOLDER)
+    return program
+
+
+def _go_grpc(bench: Bench) -> Command:
+    return [_go_program(bench)]
+
+
+def _go_grpc_cell(name: str, *, tls: bool) -> Cell:
+    run = Exchange(client(_go_grpc), server(_go_grpc, tls=tls), terms=Terms(is_partial=True), asks=_go_calls, known=False)
+    library = "crypto/tls" if tls else "none"
+    return Cell(name, _GRPC_GO, _GRPC_GO, library, "gRPC", run, absent=_lacks_go)
 
 
 def _grpc_cell(name: str, *, tls: bool) -> Cell:
@@ -92,4 +137,6 @@ CELLS = [
     _websocket_http2_cell("websocket-h2c", tls=False),
     _grpc_cell("grpc-plain", tls=False),
     _grpc_cell("grpc-tls", tls=True),
+    _go_grpc_cell("go-grpc", tls=True),
+    _go_grpc_cell("go-grpc-plain", tls=False),
 ]

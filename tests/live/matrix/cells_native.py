@@ -25,13 +25,14 @@ def lacks(program: str, how: str) -> Callable[[], str]:
 
 
 @cache
-def _go_version(go: str) -> str:
+def go_version(go: str) -> str:
+    """Give the version of this compiler."""
     said = subprocess.run([go, "version"], capture_output=True, text=True, check=True).stdout
     return said.split()[2].removeprefix("go")
 
 
 def _go(go: str, name: str, bench: Bench) -> Command:
-    folder = bench.cache / f"go-{_go_version(go)}"
+    folder = bench.cache / f"go-{go_version(go)}"
     folder.mkdir(exist_ok=True)
     return [build(go, folder, name)]
 
@@ -45,7 +46,7 @@ def _go_cells() -> Iterator[Cell]:
     wanted = [(go, name, kind) for go in found for name, kind in (("plain", ""), ("stripped", ""), ("plain", "h2"))]
     wanted.append((found[0], "stripped", "wrapped"))
     for go, name, kind in wanted:
-        version = _go_version(go) if go else ""
+        version = go_version(go) if go else ""
         command = cache(lambda bench, go=go, name=name: _go(go, name, bench))
         yield Cell(
             "-".join(filter(None, ["go", version, name if name != "plain" else "", kind])),

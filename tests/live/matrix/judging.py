@@ -86,15 +86,29 @@ def _difference(transaction: Fields, wanted: dict[str, Seen], marks: set[str], t
     for captured, true in ((request["method"], seen.method), (target, seen.target), (response["status"], seen.status)):
         if captured != true and not (marks and captured in ("", "/", 0)):
             return "headers", f"{name} has {captured!r} for {true!r}"
-    for side, lines in (("request", seen.request_headers), ("response", seen.response_headers)):
-        if transaction[side].get("headers") or not marks & {f"{side}_lost", "attached_mid_connection"}:
-            words = _header_difference(transaction[side].get("headers", {}), joined(lines), transaction, side, terms)
-            if words:
-                return "headers", f"{name} {side}: {words}"
+    words = _lines_difference(transaction, seen, marks, terms)
+    if words:
+        return "headers", f"{name} {words}"
     for message, true, side in ((request, seen.request_body, "request"), (response, seen.response_body, "response")):
         if digest(body_of(message)) != true and not _is_marked(marks, side):
             return "bodies", f"{name} {side}: {len(body_of(message))} bytes are not the server's"
     return None
+
+
+def _lines_difference(transaction: Fields, seen: Seen, marks: set[str], terms: Terms) -> str:
+    """Compare headers and trailers."""
+    for side, lines in (("request", seen.request_headers), ("response", seen.response_headers)):
+        if transaction[side].get("headers") or not marks & {f"{side}_lost", "attached_mid_connection"}:
+            words = _header_difference(transaction[side].get("headers", {}), joined(lines), transaction, side, terms)
+            if words:
+                return f"{side}: {words}"
+    # gRPC's trailers stand in the only header block of a response without messages.
+    response = transaction["response"]
+    last = joined((response.get("trailers") or response.get("headers", {})).items())
+    for trailer, value in joined(seen.response_trailers).items():
+        if last.get(trailer) != value and not marks:
+            return f"trailer: {trailer} is {last.get(trailer)!r}, not {value!r}"
+    return ""
 
 
 def _is_marked(marks: set[str], side: str) -> bool:

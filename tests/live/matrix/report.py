@@ -62,7 +62,7 @@ of the transaction is whole.
 
 ## What no row shows
 
-gRPC of Go, clients that carry BoringSSL (Chrome, Bun), and Firefox. That they have no row says nothing about whether they are
+Clients that carry BoringSSL (Chrome, Bun), and Firefox. That they have no row says nothing about whether they are
 seen.
 
 rustls in a program without symbols (`strip = true`) is not seen. Rust keeps no table of its functions, as Go does, and each

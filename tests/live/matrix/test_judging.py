@@ -18,6 +18,7 @@ RECORD = [
 ]
 for seen in RECORD:
     seen.response_body = digest(b"out")
+    seen.response_trailers = [("X-Sum", seen.id)]
 
 
 def transaction(n: int, direction: str) -> Fields:
@@ -38,7 +39,12 @@ def transaction(n: int, direction: str) -> Fields:
             "headers": {"X-Id": f"x-{n}", "A": "a"},
             "body": base64.b64encode(b"in"),
         },
-        "response": {"status": 200, "headers": {"X-Id": f"x-{n}"}, "body": base64.b64encode(b"out")},
+        "response": {
+            "status": 200,
+            "headers": {"X-Id": f"x-{n}"},
+            "trailers": {"X-Sum": f"x-{n}"},
+            "body": base64.b64encode(b"out"),
+        },
     }
 
 
@@ -68,6 +74,8 @@ def test_a_transaction_twice_is_a_duplicate() -> None:
         (("request", "headers", "A"), "b", "headers"),
         (("request", "headers", "B"), "b", "headers"),
         (("response", "status"), 404, "headers"),
+        (("response", "trailers"), {"X-Sum": "x-1"}, "headers"),
+        (("response", "trailers"), {}, "headers"),
         (("request", "url"), "http://s/1", "headers"),
         (("response", "body"), base64.b64encode(b"other"), "bodies"),
         (("request", "body"), b"", "bodies"),
