@@ -6,7 +6,8 @@ import pytest
 
 from qtap.model import Transaction
 from tests.flow.kernel import Stream, Told, told_by
-from tests.wire.http2_talk import ACK, SETTINGS, Talk, check, data, frame, show, traffic
+from tests.wire.http2_talk import ACK, SETTINGS, Talk, check, data, frame, traffic
+from tests.wire.watching import show
 
 CALLS, TRUTHS = traffic(30)
 UPGRADE = (

@@ -12,6 +12,7 @@ from hpack import Encoder
 from qtap.model import Connection, Process, Transaction
 from qtap.wire.http2 import Observer
 from qtap.wire.http2_syntax import PREFACE
+from tests.wire.watching import Telling
 
 Call = tuple[bool, bytes]
 """From client, bytes."""
@@ -34,49 +35,17 @@ SETTINGS = frame(4, 0, 0, b"\0\3\0\0\0\x64")
 ACK = frame(4, 1, 0)
 
 
-class Talk:
+class Talk(Telling):
     """Feeds an observer, a tick of the clock a call, and checks the contract of its Listener."""
 
+    observer: Observer
+
     def __init__(self, *, from_start: bool = True, body_limit: int = 1 << 20, greeting: bool = True) -> None:
-        self.at = 0
-        self.opened_ones: list[Transaction] = []
-        self.finished_ones: list[Transaction] = []
+        super().__init__()
         self.observer = Observer(self, Connection(id="c", process=Process(pid=1)), body_limit, from_start=from_start)
         self.encoders = {True: Encoder(), False: Encoder()}
         if from_start and greeting:
             self.client(PREFACE + SETTINGS).server(SETTINGS + ACK).client(ACK)
-
-    def opened(self, transaction: Transaction) -> None:
-        assert not transaction.finished
-        assert all(transaction is not one for one in self.opened_ones)
-        self.opened_ones.append(transaction)
-
-    def finished(self, transaction: Transaction) -> None:
-        assert transaction.finished
-        assert any(transaction is one for one in self.opened_ones)
-        assert all(transaction is not one for one in self.finished_ones)
-        for message in (transaction.request, transaction.response):
-            assert isinstance(message.body, bytes)
-        self.finished_ones.append(transaction)
-
-    def client(self, *parts: bytes) -> Talk:
-        """The client makes one call, captured in these parts."""
-        return self.call(parts, from_client=True)
-
-    def server(self, *parts: bytes) -> Talk:
-        """The server makes one call, captured in these parts."""
-        return self.call(parts, from_client=False)
-
-    def call(self, parts: Iterable[bytes], *, from_client: bool) -> Talk:
-        self.at += 1
-        for index, part in enumerate(parts):
-            self.observer.feed(from_client, part, self.at, boundary=index == 0)
-        return self
-
-    def loses(self, size: int, *, from_client: bool) -> Talk:
-        self.at += 1
-        self.observer.gap(from_client, size, self.at)
-        return self
 
     def block(self, fields: list[Field], *, from_client: bool) -> bytes:
         """Give a header block in the state of its side's encoder."""
@@ -87,28 +56,6 @@ class Talk:
 
     def answer(self, stream: int, fields: list[Field] = OK, *, ends: bool = True) -> Talk:
         return self.server(frame(1, 4 | ends, stream, self.block(fields, from_client=False)))
-
-    def ends(self, reason: str = "capture_ended") -> list[Transaction]:
-        """Capture stops; give every transaction, in order of opening."""
-        self.observer.end(self.at, reason)
-        assert len(self.finished_ones) == len(self.opened_ones)
-        assert not self.observer.held
-        return self.opened_ones
-
-    def seen(self, reason: str = "capture_ended") -> list[str]:
-        """`ends`, each transaction as `METHOD target request-body > status response-body (reasons)`."""
-        return [show(transaction) for transaction in self.ends(reason)]
-
-
-def show(transaction: Transaction) -> str:
-    request = " ".join(filter(None, (transaction.method, transaction.target, _text(transaction.request.body)))) or "?"
-    response = " ".join(filter(None, (str(transaction.status or "?"), _text(transaction.response.body))))
-    notes = (*transaction.incomplete, *(("opaque",) if transaction.opaque else ()))
-    return f"{request} > {response}" + (f" ({', '.join(notes)})" if notes else "")
-
-
-def _text(body: bytes | bytearray) -> str:
-    return bytes(body).decode("latin-1")
 
 
 class Truth:

@@ -9,19 +9,17 @@ from websockets.frames import Frame, Opcode
 
 from qtap.model import Connection, Process, Transaction, WebSocket, WebSocketMessage
 from qtap.wire.http1 import Observer as Http1
-from qtap.wire.observer import Observer
 from qtap.wire.successors import successor, takes_over
+from tests.wire.watching import Watching
 
 ASK = b"GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\n\r\n"
 
 
-class Talk:
+class Talk(Watching):
     """Both sides of one connection; every call is a tick of the clock."""
 
     def __init__(self, *, extensions: str = "", limit: int = 1 << 20) -> None:
-        self.at = 0
-        self.finished_ones: list[Transaction] = []
-        self.opened_ones: list[Transaction] = []
+        super().__init__()
         connection = Connection(id="c", process=Process(pid=1))
         http1 = Http1(self, connection, limit, from_start=True, takes_over=takes_over)
         agreed = f"Sec-WebSocket-Extensions: {extensions}\r\n" if extensions else ""
@@ -30,15 +28,8 @@ class Talk:
         assert http1.handover is not None
         maker = successor(http1.handover.transaction)
         assert maker is not None
-        self.observer: Observer = maker(self, connection, limit, http1.handover)
+        self.observer = maker(self, connection, limit, http1.handover)
         self.at = 2
-
-    def opened(self, transaction: Transaction) -> None:
-        self.opened_ones.append(transaction)
-
-    def finished(self, transaction: Transaction) -> None:
-        assert transaction.finished
-        self.finished_ones.append(transaction)
 
     @property
     def transaction(self) -> Transaction:
@@ -57,28 +48,11 @@ class Talk:
         """Each message as `> kind payload (faults)`; `>` for the client's."""
         return [show(message) for message in self.messages]
 
-    def client(self, *parts: bytes) -> Talk:
-        return self._call(parts, from_client=True)
-
-    def server(self, *parts: bytes) -> Talk:
-        return self._call(parts, from_client=False)
-
-    def loses(self, size: int, *, from_client: bool) -> Talk:
-        self.at += 1
-        self.observer.gap(from_client, size, self.at)
-        return self
-
     def closes(self) -> Talk:
         for from_client in (True, False):
             self.at += 1
             self.observer.close(from_client, self.at)
         self.observer.end(self.at, "connection_closed")
-        return self
-
-    def _call(self, parts: tuple[bytes, ...], *, from_client: bool) -> Talk:
-        self.at += 1
-        for index, part in enumerate(parts):
-            self.observer.feed(from_client, part, self.at, boundary=index == 0)
         return self
 
 

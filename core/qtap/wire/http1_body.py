@@ -1,4 +1,4 @@
-"""The body of one HTTP/1 message: where it ends, what is kept of it, what is known to be missing (RFC 9112 sections 6, 7).
+"""The body of one HTTP/1 message: where it ends, in order and behind a loss (RFC 9112 sections 6, 7).
 
 Bytes go straight from the captured call into the message; only a piece of a framing line is ever held back, so a body of any
 size, in chunks of any size, takes linear time and at most the body limit in memory.
@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from qtap.model import Message, Transaction
+from qtap.wire.http1_kept import Kept
 from qtap.wire.http1_syntax import CHUNK_LINE, CHUNKED
 
-OVER: Final = 0
-"""No message is open."""
 ADRIFT: Final = 1
 """The message is open, but its framing was lost: only a later head, or the connection's end, can end it."""
 LENGTH: Final = 2
@@ -31,26 +30,16 @@ MAX_TRAILERS: Final = 1 << 14
 
 _CR = 13
 _LF = 10
-_NO_MESSAGE = Message()
 
 
-class Body:
+class Body(Kept):
     """Reads the bodies of one direction, one after another."""
 
-    __slots__ = ("_chunked", "_frozen", "_limit", "_line", "_side", "lossy", "message", "remaining", "state", "transaction")
+    __slots__ = ("_chunked", "_line", "remaining")
 
     def __init__(self, side: str, limit: int) -> None:
-        self._side = side
-        self._limit = limit
-        self.state = OVER
-        self.message = _NO_MESSAGE
-        self.transaction: Transaction | None = None
-        """The one `message` belongs to."""
+        super().__init__(side, limit)
         self.remaining = 0
-        self.lossy = False
-        """Part of this body is known to be lost."""
-        self._frozen = False
-        """No further byte is kept: it would stand behind a hole."""
         self._chunked = False
         self._line = b""
 
@@ -115,22 +104,6 @@ class Body:
         last = self._chunked and (data == b"0\r\n\r\n" or data.endswith(b"\n0\r\n\r\n"))
         self.skip(len(data), at, ends_chunked=last)
 
-    def mark(self, what: str) -> None:
-        """Add the reason `<side>_body_<what>` to the transaction."""
-        assert self.transaction is not None
-        self.transaction.mark(f"{self._side}_body_{what}")
-
-    @property
-    def held(self) -> int:
-        """Bytes kept of the open message's body."""
-        return len(self.message.body) if self.state else 0
-
-    def keep_no_more(self) -> None:
-        """Count what follows of the open message's body without keeping it."""
-        if self.state and not self._frozen:
-            self._frozen = True
-            self.mark("cut")
-
     @property
     def expects_line(self) -> bool:
         """Whether a framing line or its end comes next, which no head can be mistaken for."""
@@ -158,22 +131,10 @@ class Body:
             self.transaction.mark(reason)
         self.end(complete=False)
 
-    def release(self) -> Transaction:
-        """Give the transaction whose message has ended, and hold it no longer: a connection may idle for hours."""
-        transaction = self.transaction
-        assert transaction is not None
-        self.transaction = None
-        self.message = _NO_MESSAGE
-        return transaction
-
     def end(self, *, complete: bool) -> None:
         """Close the message."""
-        message = self.message
-        if message.body.__class__ is bytearray:
-            message.body = bytes(message.body)
-        message.complete = complete
         self._line = b""
-        self.state = OVER
+        super().end(complete=complete)
 
     def _read_piece(self, data: bytes, pos: int) -> int:
         end = pos + self.remaining
@@ -263,31 +224,6 @@ class Body:
         self.message.body_size += len(data) - pos
         return len(data)
 
-    def _keep(self, data: bytes, pos: int, end: int) -> None:
-        """Add data[pos:end] to the body, up to the limit."""
-        message = self.message
-        message.body_size += end - pos
-        if self._frozen:
-            return
-        body = message.body
-        room = self._limit - len(body)
-        if end - pos > room:
-            end = pos + room
-            self.mark("cut")
-            self._frozen = True
-        piece = data[pos:end]
-        if isinstance(body, bytearray):
-            try:
-                body += piece
-            except BufferError:  # a reader on another thread holds a view of it
-                message.body = body + piece
-        else:
-            message.body = bytearray(piece)
-
-    def _mark_lost(self) -> None:
-        self.lossy = self._frozen = True
-        self.mark("lost")
-
     def _pass(self, size: int, at: int) -> int:
         """Count bytes of the body unseen, up to the end of the length or chunk; give how many lie behind."""
         taken = min(size, self.remaining)
@@ -304,9 +240,3 @@ class Body:
             self.state = ADRIFT
         self._line = b""
         return size
-
-    def _count(self, size: int, at: int) -> None:
-        message = self.message
-        message.body_size += size
-        message.wire_size += size
-        message.last_at = at

@@ -12,7 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from qtap.wire.http1_body import ADRIFT, OVER, Body
+from qtap.wire.http1_body import ADRIFT, Body
+from qtap.wire.http1_kept import OVER
 from qtap.wire.http1_syntax import end_of_head
 
 MAX_HEAD: Final = 1 << 20
