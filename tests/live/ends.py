@@ -30,7 +30,9 @@ class ServerProgram:
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
-        assert self.url, f"{command[0]} does not serve"
+        if not self.url:
+            self.kill()
+            raise AssertionError(f"{command[0]} does not serve")
 
     @property
     def pid(self) -> int:
@@ -74,7 +76,9 @@ class ClientProgram:
         self._process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if "now" not in kind:
             assert self._process.stdout is not None
-            assert self._process.stdout.readline() == "open\n"
+            if (said := self._process.stdout.readline()) != "open\n":
+                self.kill()
+                raise AssertionError(f"{command[0]} opens no connections: {said}")
 
     def finish(self) -> None:
         """Let it ask everything, and see that it ends well."""

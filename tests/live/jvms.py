@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -60,7 +60,7 @@ class Jvm:
         return self._process.pid
 
     def wait_until_captured(self, capture: Capture) -> None:
-        until(lambda: f"process {self.pid} is captured" in capture.log, f"no agent in {self.pid}")
+        until(lambda: f"process {self.pid} is captured" in capture.log, lambda: f"no agent in {self.pid}: {capture.log}")
 
     def ask(self, wanted: Iterable[Ask]) -> None:
         """Let an Asker make these requests, and wait until it has."""
@@ -81,9 +81,11 @@ class Jvm:
         return rest
 
     def kill(self) -> None:
+        """End it without giving it a chance; nothing when it has ended."""
         self._process.kill()
         self._process.wait()
-        self.stdin.close()
+        with suppress(BrokenPipeError):  # what it did not read
+            self.stdin.close()
         self.stdout.close()
 
 
@@ -94,8 +96,7 @@ def jvm(java: str, *arguments: str | Path, options: Iterable[str] = (), user: in
     try:
         yield running
     finally:
-        if running._process.poll() is None:  # noqa: SLF001 - its own context
-            running.kill()
+        running.kill()
 
 
 def asker(java: str, kind: str, url: str, certificate: Path, threads: int = 1) -> tuple[str, str, str, str, Path, str]:

@@ -40,7 +40,7 @@ class Capture:
         for reader in self._readers:
             reader.start()
         if not self._wait(lambda: "ready" in self.log or self._process.poll() is not None) or "ready" not in self.log:
-            self._process.kill()
+            self.kill()
             raise AssertionError(f"not ready: {self.log}")
 
     @property
@@ -86,7 +86,7 @@ class Capture:
         assert "not written" not in self.log
 
     def kill(self) -> None:
-        """End it without giving it a chance."""
+        """End it without giving it a chance; close what is open when it has ended."""
         self._process.kill()
         self._process.wait()
         self._close()
@@ -95,9 +95,7 @@ class Capture:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._process.poll() is not None:
-            return
-        if kind is None:
+        if kind is None and self._process.poll() is None:
             self.stop()
         else:
             self.kill()
@@ -152,9 +150,9 @@ def body_of(message: Fields) -> bytes:
     return base64.b64decode(message.get("body", ""), validate=True)
 
 
-def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Wait for something outside the program."""
+def until(condition: Callable[[], object], what: str | Callable[[], str], patience: float = PATIENCE) -> None:
+    """Wait for something outside the program; `what` says what is missing when it does not come."""
     end = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < end, what
+        assert time.monotonic() < end, what() if callable(what) else what
         time.sleep(0.01)

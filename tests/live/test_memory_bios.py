@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,16 +37,19 @@ def go_on(process: Running) -> None:
 @contextmanager
 def both_ends(server_name: str, certificate: Path) -> Iterator[Running]:
     """Give a client whose connections to a server are open, and that asks the rest when told."""
-    server, url = start(server_name, certificate)
-    client, line = start("client", url, certificate, server_name, str(COUNT))
-    try:
+    with ExitStack() as running:
+        server, url = start(server_name, certificate)
+        running.callback(end, server)
+        client, line = start("client", url, certificate, server_name, str(COUNT))
+        running.callback(end, client)
         assert line == "open"
         yield client
         go_on(server)
-    finally:
-        for process in (client, server):
-            process.kill()
-            process.communicate()
+
+
+def end(process: Running) -> None:
+    process.kill()
+    process.communicate()
 
 
 def check(transactions: list[Fields], names: set[str]) -> None:

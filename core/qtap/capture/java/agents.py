@@ -19,15 +19,15 @@ from typing import Protocol
 from qtap.capture.inside import open_inside
 from qtap.capture.java.attach import ask
 from qtap.capture.java.jar import agent_jar
-from qtap.capture.java.jvm import Jvm, RefusalError, catches_sigquit, describe, has_ended, jvms
+from qtap.capture.java.jvm import Jvm, RefusalError, describe, has_ended, has_started, jvms
 
 _log = logging.getLogger("qtap")
 _AT_ONCE = 4
 """JVMs that are asked at the same time."""
 _FIRST_WAIT = 10.0
 """Seconds that the start of capture waits for the JVMs that run already."""
-_START_WAIT = 15.0
-"""Seconds until a JVM that has mapped its library catches signals."""
+_START_WAIT = 30.0
+"""Seconds until a JVM that has mapped its library has started; on a busy host that takes long."""
 _LAST_WAIT = 1.0
 """Seconds that the end of capture waits for agents that are being loaded."""
 _LOOK = 0.02
@@ -175,7 +175,7 @@ _NEVER = (1 << 64) - 1
 
 def _wait_until_started(pid: int, pidfd: int) -> None:
     end = time.monotonic() + _START_WAIT
-    while not catches_sigquit(pid):
+    while not has_started(pid):
         if has_ended(pidfd):
             raise ProcessLookupError(pid)
         if time.monotonic() > end:

@@ -18,8 +18,8 @@ from qtap.capture.inside import open_inside
 from qtap.capture.java.credentials import acting_as
 from qtap.capture.java.jvm import Jvm, RefusalError, catches_sigquit, has_ended
 
-_SOCKET_WAIT = 5.0
-"""Seconds until a JVM that was asked has its socket: it comes to that between two safepoints."""
+_SOCKET_WAIT = 10.0
+"""Seconds until a JVM that was asked has its socket: it comes to that between two safepoints; jcmd waits as long."""
 _ANSWER_WAIT = 20.0
 _LOOK = 0.005
 _ANSWER_LIMIT = 1 << 20

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,12 @@ _SIGQUIT_BIT = 1 << 2
 _SWITCHES = (b"-XX:+DisableAttachMechanism", b"-XX:+ReduceSignalUsage", b"-Xrs")
 """Each forbids what attaching needs."""
 _STOPPED = ("T", "t", "Z", "X")
+_LAST_THREADS = ({b"Notification Th\n"}, {b"VM Periodic Tas\n", b"Sweeper thread\n"})
+"""What Threads::create_vm (src/hotspot/share/runtime/threads.cpp) starts once the modules are there: since 14, and before. The
+newest start the second kind's first early, and have no sweeper."""
+_GROWN_UP = 10.0
+"""Seconds of age from which on a JVM without those counts as started: other makers' may have none."""
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class RefusalError(Exception):
@@ -76,6 +83,19 @@ def catches_sigquit(pid: int, procfs: Path = Path("/proc")) -> bool:
     return bool(int(_status(procfs, pid)[b"SigCgt"], 16) & _SIGQUIT_BIT)
 
 
+def has_started(pid: int, procfs: Path = Path("/proc")) -> bool:
+    """Whether a JVM is through with its own start, so that it may be asked. Raises ProcessLookupError.
+
+    SIGQUIT is caught earlier, but who asks then may be too early: the JVM removes any socket of its name afterwards, taking it
+    for an older process', and a command that runs before the modules are there fails, and leaves classes behind that stay
+    unusable for the program.
+    """
+    if not catches_sigquit(pid, procfs):
+        return False
+    threads = _threads(pid, procfs)
+    return any(last <= threads for last in _LAST_THREADS) or _age(pid, procfs) > _GROWN_UP
+
+
 def has_ended(pidfd: int) -> bool:
     """Whether a process has ended; its parent may not know yet."""
     return bool(select.select([pidfd], [], [], 0)[0])
@@ -86,6 +106,22 @@ def _status(procfs: Path, pid: int) -> dict[bytes, bytes]:
     if not lines:
         raise ProcessLookupError(pid)
     return {name: value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+
+
+def _threads(pid: int, procfs: Path) -> set[bytes]:
+    """Give the names of a process's threads."""
+    try:
+        return {_read(procfs, pid, f"task/{thread}/comm") for thread in os.listdir(f"{procfs}/{pid}/task")}  # noqa: PTH208
+    except FileNotFoundError:
+        return set()
+
+
+def _age(pid: int, procfs: Path) -> float:
+    """Give the seconds since a process was forked; field 22 of proc_pid_stat(5)."""
+    fields = _read(procfs, pid, "stat").rpartition(b") ")[2].split()
+    if not fields:
+        raise ProcessLookupError(pid)
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / _TICKS
 
 
 def _state(procfs: Path, pid: int) -> str:
