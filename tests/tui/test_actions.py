@@ -49,10 +49,10 @@ def test_no_key_does_two_things_where_both_apply() -> None:
 
 
 def test_the_help_names_every_action_with_the_keys_of_the_users_keymap() -> None:
-    text = "\n".join("".join(part for _, part in line) for line in help_lines({"requests.pause": "ctrl+z"}))
+    text = "\n".join("".join(part for _, part in line) for line in help_lines({"requests.pause": "ctrl+t"}))
     for action in ACTIONS:
         assert action.help in text
-    assert f"{'^z':16}{BY_ID['requests.pause'].help}" in text
+    assert f"{'^t':16}{BY_ID['requests.pause'].help}" in text
 
 
 def test_keys_are_named_as_people_do() -> None:
@@ -72,9 +72,9 @@ async def test_the_footer_names_what_can_be_done_here() -> None:
 
 async def test_the_footer_follows_the_users_keymap() -> None:
     async with running(SyntheticFeed().fill(3)) as screen:
-        screen.app.set_keymap({"requests.pause": "ctrl+z"})
-        await screen.press("ctrl+z")
-        assert "^z Pause" in screen.lines()[-1]
+        screen.app.set_keymap({"requests.pause": "ctrl+t"})
+        await screen.press("ctrl+t")
+        assert "^t Pause" in screen.lines()[-1]
         assert "PAUSED" in screen.status
 
 

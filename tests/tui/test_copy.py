@@ -7,6 +7,7 @@ import gzip
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from qtap_tui.piece import CannotCopyError, Kind, as_text, piece, save
@@ -33,6 +34,51 @@ async def test_a_command_is_copied_from_the_details_too() -> None:
         await screen.press("k", "enter", "y", "c")
         assert screen.app.clipboard.startswith("curl ")
         assert "https://api.example.com/v1/orders?page=2" in screen.app.clipboard
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [(("enter",), "curl "), (("down", "enter"), "https://api"), (("j", "j", "k", "enter"), "https://api"), (("up", "k"), "")],
+)
+async def test_the_menu_has_a_cursor(keys: tuple[str, ...], expected: str) -> None:
+    async with running(SyntheticFeed().fill(1, transaction)) as screen:
+        await screen.press("y")
+        assert [line for line in screen.lines() if "▌c " in line]
+        await screen.press(*keys)
+        assert screen.app.clipboard.startswith(expected)
+        assert isinstance(screen.top_screen, CopyScreen) is not bool(expected)
+        assert bool(expected) or [line for line in screen.lines() if "▌B " in line]
+
+
+async def test_a_click_on_a_line_of_the_menu_does_it() -> None:
+    async with running(SyntheticFeed().fill(1, transaction)) as screen:
+        await screen.press("y")
+        at = next(y for y, line in enumerate(screen.lines()) if "Copy the URL" in line)
+        await screen.pilot.click(offset=(20, at))
+        await screen.pilot.pause()
+        assert screen.app.clipboard.startswith("https://api")
+
+
+async def test_what_was_done_is_said_in_the_status_line_and_goes_by_itself() -> None:
+    feed = SyntheticFeed().fill(30, transaction)
+    async with running(feed) as screen:
+        await screen.press("escape")
+        rows = screen.lines()[:-2]
+        feed.engine = msgspec.structs.replace(feed.engine, losses={"ring": 7})
+        await screen.press("y", "u")
+        assert screen.status.startswith(" ● LIVE   LOST ring 7   sent the URL to the terminal's clipboard (40 bytes)")
+        assert screen.lines()[:-2] == rows
+        screen.requests._said_until = 0  # noqa: SLF001 - six seconds later
+        screen.look()
+        await screen.pilot.pause()
+        assert "sent" not in screen.text
+
+
+async def test_what_is_too_long_for_the_status_line_is_said_above_it() -> None:
+    async with running(SyntheticFeed().fill(1, lambda n: transaction(n, body=b"x" * 80_000))) as screen:
+        await screen.press("escape", "y", "b")
+        assert "saveitwiththecapitalletter" in "".join(screen.text.split())
+        assert "following" in screen.status
 
 
 async def press_save_twice() -> None:

@@ -277,9 +277,43 @@ async def test_a_small_screen_shows_a_problem_and_losses_before_the_probes() -> 
         feed.engine = msgspec.structs.replace(feed.engine, problem="", losses={})
         screen.look()
         await screen.pilot.pause()
-        assert "following  3 rows" in screen.status
+        assert "0/s  following  3 rows" in screen.status
         assert "MiB  recording to" in screen.status
         assert screen.status.rstrip().endswith("…")
+        feed.engine = msgspec.structs.replace(feed.engine, message="7 probes in a.so, b.so, libc.so.6")
+        screen.look()
+        await screen.pilot.pause()
+        assert screen.status.rstrip().endswith("  7 probes in a.so +2")
+
+
+async def test_losses_are_counted_anew_when_the_list_is_cleared() -> None:
+    feed = numbered(3)
+    feed.engine = msgspec.structs.replace(feed.engine, losses={"ring": 12, "log": 5})
+    async with running(feed) as screen:
+        assert "LOST ring 12" in screen.status
+        await screen.press("c", "y")
+        assert "LOST" not in screen.status
+        assert "dropped" not in screen.status
+        feed.engine = msgspec.structs.replace(feed.engine, losses={"ring": 15, "reader": 1})
+        screen.look()
+        await screen.pilot.pause()
+        assert "LOST reader 1 ring 3" in screen.status
+        await screen.press("c")
+        assert "LOST" not in screen.status
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1:38443", "127.0.0.1:38443"),
+        ("orders.internal.example.com:8443", "orde…mple.com:8443"),
+        ("orders.internal.example.com", "orders.…mple.com"),
+        ("[2001:db8::17]:50051", "[200…::17]:50051"),
+    ],
+)
+async def test_a_small_screen_shows_the_port_of_each_host(host: str, shown: str) -> None:
+    async with running(SyntheticFeed().fill(1, lambda number: transaction(number, host=host))) as screen:
+        assert f" {shown} " in screen.text
 
 
 async def test_a_pause_says_how_many_rows_left_meanwhile() -> None:

@@ -97,6 +97,11 @@ def test_question_before_clearing(looks: Compare, size: tuple[int, int]) -> None
 
 
 @SIZES
+def test_copy_menu(looks: Compare, size: tuple[int, int]) -> None:
+    assert looks(app(), size, "k", "y", "down")
+
+
+@SIZES
 def test_losses_in_a_pause(looks: Compare, size: tuple[int, int]) -> None:
     feed = SyntheticFeed().fill(60)
     feed.engine = msgspec.structs.replace(feed.engine, losses={"ring": 12, "log": 3456})

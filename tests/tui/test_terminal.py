@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,6 +55,12 @@ class Terminal:
         self._read(
             lambda: text in _shown(self.output[start:]), f"{text!r} did not arrive: {_shown(self.output[start:])[-500:]!r}"
         )
+
+    def wait_until(self, done: Callable[[], bool]) -> None:
+        """Read until `done`, and what is there then."""
+        self._read(done, "it did not come to that")
+        while self._read_once():
+            pass
 
     def end(self) -> int:
         """Read until the program ends; give its status."""
@@ -159,6 +165,36 @@ def test_a_signal_ends_it_and_leaves_the_terminal_as_it_was(number: signal.Signa
         assert screen.end() == 0
         assert screen.settings == before
         assert is_restored(screen)
+
+
+def test_a_stop_gives_the_terminal_back_and_going_on_paints_the_screen_again() -> None:
+    with terminal("tests.tui.synthetic", "200") as screen:
+        before = screen.settings
+        screen.wait_for("/v1/orders?page=2")
+        for stop in (b"\x1a", signal.SIGTSTP):
+            if isinstance(stop, bytes):
+                screen.type(stop)
+            else:
+                screen.process.send_signal(stop)
+            screen.wait_until(lambda: state(screen.process.pid) == "T")
+            assert screen.settings == before
+            assert is_restored(screen)
+            screen.process.send_signal(signal.SIGCONT)
+            screen.wait_for("Details")
+            assert screen.settings != before
+        threads = len(list(Path(f"/proc/{screen.process.pid}/task").iterdir()))
+        screen.process.send_signal(signal.SIGCONT)  # nobody stopped it
+        screen.wait_for("Details")
+        assert len(list(Path(f"/proc/{screen.process.pid}/task").iterdir())) == threads
+        screen.type(b"\x03")
+        assert screen.end() == 0
+        assert screen.settings == before
+        assert is_restored(screen)
+
+
+def state(pid: int) -> str:
+    """Give the state of a process as the kernel tells it: T is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_no_byte_of_a_hostile_payload_arrives_raw() -> None:

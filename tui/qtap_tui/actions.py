@@ -77,6 +77,9 @@ ACTIONS = (
     Action("copy.save_url", "U", "save('url')", "Save URL", "Save the URL in the current folder"),
     Action("copy.save_response", "B", "save('response')", "Save response", "Save the response body in the current folder"),
     Action("copy.save_request", "R", "save('request')", "Save request", "Save the request body in the current folder"),
+    Action("copy.down", "down,j", "cursor(1)", "Down", "One line down in the menu"),
+    Action("copy.up", "up,k", "cursor(-1)", "Up", "One line up in the menu"),
+    Action("copy.choose", "enter", "choose", "Do it", "Copy or save what the cursor stands on", footer=True),
     Action("copy.leave", "escape,q,y", "dismiss", "Back", "Copy nothing"),
     Action("lines.down", "down,j", "move(1)", "Down", "One line down"),
     Action("lines.up", "up,k", "move(-1)", "Up", "One line up; in the list this stops following"),
@@ -90,6 +93,7 @@ ACTIONS = (
     Action("app.help", "question_mark,f1", "help", "Help", "Show every key", footer=True),
     Action("app.palette", "colon,ctrl+p", "command_palette", "Commands", "Find a command by its name"),
     Action("app.theme", "t", "next_theme", "Theme", "Change to the next theme"),
+    Action("app.suspend", "ctrl+z", "suspend_process", "Suspend", "Stop and go back to the shell; `fg` returns"),
     Action("app.quit", "ctrl+q,ctrl+c", "quit", "Quit", "Leave the program"),
 )  # fmt: skip
 

@@ -13,11 +13,13 @@ from typing import ClassVar
 from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
 
 from qtap_tui import themes
 from qtap_tui.actions import ACTIONS, bindings
+from qtap_tui.driver import TerminalDriver
 from qtap_tui.feed import Feed
 from qtap_tui.screens.help import HelpScreen
 from qtap_tui.screens.requests import RequestsScreen
@@ -48,7 +50,7 @@ class QtapApp(App[int]):
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         # With colours of the terminal's own Textual takes them off altogether for NO_COLOR, else it only makes them grey.
-        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        super().__init__(driver_class=TerminalDriver, ansi_color=True if "NO_COLOR" in os.environ else None)
         self.animation_level = "none"
         self.register_theme(theme)
         self.theme = theme.name
@@ -60,7 +62,8 @@ class QtapApp(App[int]):
         return self._requests
 
     def on_mount(self) -> None:
-        """Say when the first picture stands; end cleanly at signals."""
+        """Say when the first picture stands; end cleanly at signals, and come back whole from a stop."""
+        self.app_resume_signal.subscribe(self, self._paint_again)
         if self._on_ready:
             self.call_after_refresh(self._on_ready)
         self.call_after_refresh(gc.freeze)  # what stands now stays: no collection looks at it again
@@ -108,6 +111,21 @@ class QtapApp(App[int]):
             self.register_theme(theme)
             self.theme = theme.name
             return
+
+    def _paint_again(self, _app: App[object]) -> None:
+        self.screen.refresh(layout=True)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,  # noqa: ARG002 - Textual's signature
+        markup: bool = True,  # noqa: ARG002 - nothing that is shown here is markup
+    ) -> None:
+        """Say something in the status line: a toast would cover rows and the line itself."""
+        self._requests.say(f"{title}: {message}" if title else message, failed=severity == "error")
 
     def _run(self, method: str, node: object) -> None:
         self.call_later(self.run_action, method, node)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from qtap.model import Transaction
 from qtap_tui import formats
 from qtap_tui.document import Span
-from qtap_tui.text import fit, from_bytes, from_latin
+from qtap_tui.text import fit, fit_host, from_bytes, from_latin
 
 ARROWS = {"ingress": "←", "egress-internal": "→", "egress-external": "↗"}
 LIVE, INCOMPLETE, PEER = "●", "!", "⇄"
@@ -18,7 +18,8 @@ _CONTENT_TYPE = re.compile(rb"\ncontent-type[ \t]*:[ \t]*([^\r\n;]{0,80})", re.I
 _HEAD_SEEN = 16384
 """Bytes of a head in which the list looks for a content type: a head of 1 MB costs no more than others."""
 _SECOND = 1_000_000_000
-_MAX_HOST = 40
+_LEAST_HOST, _MAX_HOST = 15, 40
+"""`127.0.0.1:38443` is the least that is worth it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Column:
     cell: Callable[[Transaction, int], Span]
     """Takes the transaction and the time now, 0 when time stands still."""
     right: bool = False
+    shorten: Callable[[str, int], str] = fit
+    """Brings the text to a width; a host is cut in its middle."""
 
 
 def status_role(transaction: Transaction) -> str:
@@ -119,7 +122,7 @@ COLUMNS = {
     "arrow": Column("", 2, _arrow),
     "method": Column("method", 6, lambda t, _: ("text", from_latin(t.method[:64]) or "?")),
     "status": Column("st", 3, _status),
-    "host": Column("host", 0, lambda t, _: ("text", from_latin(t.host[:512]))),
+    "host": Column("host", 0, lambda t, _: ("text", from_latin(t.host[:512])), shorten=fit_host),
     "path": Column("path", 0, lambda t, _: ("text", from_latin(t.target[:4096]) or ("?" if t.request.head else ""))),
     "type": Column("type", 10, _type),
     "process": Column("process", 13, _process(13)),
@@ -145,7 +148,7 @@ def layout(width: int) -> tuple[tuple[Column, int], ...]:
     """Give the columns that `width` cells have room for, each with its own width; a blank cell stands between two."""
     names = next(names for least, names in _TIERS if width >= least).split("|")
     spare = width - sum(COLUMNS[name].width for name in names) - len(names)
-    host = max(min(spare * 2 // 5, _MAX_HOST), 4)
+    host = max(min(max(spare * 2 // 5, _LEAST_HOST), _MAX_HOST, spare - 4), 4)
     flexible = {"host": host, "path": max(spare - host, 4)}
     return tuple((COLUMNS[name], COLUMNS[name].width or flexible[name]) for name in names)
 
@@ -160,5 +163,6 @@ def row(transaction: Transaction, width: int, now: int) -> list[Span]:
     spans: list[Span] = []
     for column, cells in layout(width):
         role, text = column.cell(transaction, now)
-        spans.append((role, fit(text, cells, right=column.right) + " "))
+        shown = fit(text, cells, right=True) if column.right else column.shorten(text, cells)
+        spans.append((role, shown + " "))
     return spans

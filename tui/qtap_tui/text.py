@@ -14,6 +14,9 @@ from functools import lru_cache
 from rich.cells import cell_len, get_character_cell_size, set_cell_size
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_LEAST_NAME = 2
+"""Cells for the name of a host; where less is left, only its end is shown."""
+_LONGEST_TAIL = 8
 _MAX_MARKS = 2
 """Combining marks kept on one character; Vietnamese and Hebrew need two."""
 _PICTURES = 0x2400
@@ -74,6 +77,21 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
         return set_cell_size(text, width - 1) + "…" if width else ""
     padding = " " * (width - size)
     return padding + text if right else text + padding
+
+
+def fit_host(text: str, width: int) -> str:
+    """Give a host in exactly `width` cells; of one that is longer, the port and the beginning and the end of the name stay."""
+    text = clean(text)
+    if cells(text) <= width:
+        return fit(text, width)
+    name, colon, port = text.rpartition(":")
+    port = colon + port if name and port.isdigit() else ""
+    name = text.removesuffix(port)
+    room = width - len(port) - 1
+    if room < _LEAST_NAME or may_be_wide(name):
+        return fit("…" + text[-(width - 1) :], width)
+    tail = min(room // 2, _LONGEST_TAIL)
+    return f"{fit(name[: room - tail], room - tail)}…{name[len(name) - tail :]}{port}"
 
 
 def shorten(text: str, limit: int, where: str) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
+import msgspec
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -18,9 +19,11 @@ from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 
+from qtap.flow.state import EngineState
 from qtap.model import Transaction
 from qtap_tui.actions import Action, bindings
 from qtap_tui.direct import direct_update
+from qtap_tui.document import Span
 from qtap_tui.feed import Feed
 from qtap_tui.screens.confirm import ConfirmScreen
 from qtap_tui.screens.copy import CopyScreen
@@ -45,6 +48,8 @@ SIDE_BY_SIDE = 120
 STACKED = 36
 """Least height for one above the other, where they do not fit beside each other."""
 _HINT_SECONDS = 8.0
+_SAID_SECONDS = 6.0
+_NOTHING: Span = ("", "")
 HINT = "Enter details · / filter · p pause · ? keys · q quit"
 
 
@@ -75,6 +80,9 @@ class RequestsScreen(Screen[None]):
         self._hint_until = 0.0
         self._hint_on = True
         self._zoomed = False
+        self._said, self._said_until = _NOTHING, 0.0
+        self._forgotten: dict[str, int] = {}
+        """The losses at the time when the list was cleared."""
         self._painter: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -99,7 +107,7 @@ class RequestsScreen(Screen[None]):
 
     def tick(self) -> None:
         """Look at the log and at the engine once."""
-        state = self.feed.state()
+        state = self._since_clear(self.feed.state())
         self._live_clock = state.phase == "live"
         self.view.poll()
         self.list.sync()
@@ -107,8 +115,14 @@ class RequestsScreen(Screen[None]):
         if self.detail.display:
             self.detail.sync()
         self._rate.update(self.view.log.end)
-        self.query_one(StatusLine).update(state, self._list_state(), len(self.view.log), self._rate.value)
-        self._update_notice(state.phase, state.message, state.source)
+        said = self._said if time.monotonic() < self._said_until else _NOTHING
+        shown = self.query_one(StatusLine).update(state, self._list_state(), len(self.view.log), self._rate.value, said)
+        self._update_notice(state, _NOTHING if shown else said)
+
+    def say(self, sentence: str, *, failed: bool = False) -> None:
+        """Show a sentence for some seconds: in the status line, or above it where it is too long for that."""
+        self._said, self._said_until = ("error" if failed else "accent", sentence), time.monotonic() + _SAID_SECONDS
+        self.tick()
 
     def on_resize(self, event: events.Resize) -> None:
         """Arrange the panes for the new size."""
@@ -194,7 +208,9 @@ class RequestsScreen(Screen[None]):
     async def action_clear(self) -> None:
         """Forget every row, once the user says so."""
         total = len(self.view.log)
-        if total:
+        if not total:
+            self._forget_losses()
+        else:
             self.app.push_screen(ConfirmScreen(f"Forget all {total:,} captured requests?", "Forget"), self._clear)
 
     def action_zoom(self) -> None:
@@ -285,8 +301,19 @@ class RequestsScreen(Screen[None]):
     def _clear(self, confirmed: bool | None) -> None:
         if confirmed:
             self.feed.clear()
+            self._forget_losses()
             self.list.follow(following=True)
             self.tick()
+
+    def _forget_losses(self) -> None:
+        self._forgotten = self.feed.state().losses
+        self.tick()
+
+    def _since_clear(self, state: EngineState) -> EngineState:
+        if not self._forgotten:
+            return state
+        losses = {place: number - self._forgotten.get(place, 0) for place, number in state.losses.items()}
+        return msgspec.structs.replace(state, losses=losses)
 
     def _list_state(self) -> ListState:
         return ListState(
@@ -310,14 +337,17 @@ class RequestsScreen(Screen[None]):
             phase, "no requests"
         )
 
-    def _update_notice(self, phase: str, message: str, source: str) -> None:
+    def _update_notice(self, state: EngineState, said: Span) -> None:
         notice = self.query_one(Notice)
-        if phase == "failed":
-            notice.show("error", message)
+        if state.phase == "failed":
+            notice.show("error", state.message)
+            return
+        if said[1]:
+            notice.show(*said)
             return
         if self._hint_on and len(self.view.log) and not self._hint_until:
             self._hint_until = time.monotonic() + _HINT_SECONDS
         if self._hint_until and time.monotonic() > self._hint_until:
             self._hint_on = False
-        what = self._title or f"all HTTP(S) on {source or 'this host'}"
+        what = self._title or f"all HTTP(S) on {state.source or 'this host'}"
         notice.show("text", f"{what} · {HINT}" if self._hint_on else "")

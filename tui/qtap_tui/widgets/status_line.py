@@ -1,4 +1,4 @@
-"""The status line: what the engine does, what is lost, what the list does, how fast rows come, how much memory they take."""
+"""The status line: what the engine does, what is lost, how fast rows come, what the list does, how much memory they take."""
 
 from __future__ import annotations
 
@@ -68,21 +68,27 @@ class StatusLine(Bar):
 
     _parts: Sequence[list[Span]] = ()
 
-    def update(self, engine: EngineState, listing: ListState, total: int, rate: float) -> None:
-        """Show the state; `total` rows are held, `rate` come a second."""
-        parts = [
-            [_PHASES[engine.phase]],
-            _problem(engine.problem),
-            _losses(engine.losses),
-            _position(listing),
-            _counts(listing, total),
-            [("text", f"{rate:,.0f}/s")],
-            [("dim", _memory(engine))],
-            [("dim", "" if engine.phase == "failed" else engine.message)],  # that sentence needs more room
-        ]
+    def update(self, engine: EngineState, listing: ListState, total: int, rate: float, said: Span) -> bool:
+        """Show the state; `total` rows are held, `rate` come a second. What was `said` takes the place of all but losses.
+
+        Give False where that has no room.
+        """
+        parts = [[_PHASES[engine.phase]], _problem(engine.problem), _losses(engine.losses)]
+        shown = bool(said[1]) and _length([*parts, [said]]) < self.size.width
+        if shown:
+            parts.append([said])
+        else:
+            parts += [
+                [("text", f"{rate:,.0f}/s")],
+                _position(listing),
+                _counts(listing, total),
+                [("dim", _memory(engine))],
+                [("dim", "" if engine.phase == "failed" else engine.message)],  # that sentence needs more room
+            ]
         if parts != self._parts:
             self._parts = parts
             self.refresh()
+        return shown
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002 - there is one line
         """Paint what there is room for."""
@@ -101,9 +107,24 @@ def _fitted(parts: Sequence[list[Span]], width: int) -> list[Span]:
             spans += [_GAP, *part] if spans else part
             left -= gap + len(text)
         elif text and left - gap >= _WORTH:
-            spans += [_GAP, (part[0][0], fit(text, left - gap))]
+            spans += [_GAP, (part[0][0], _shortened(text, left - gap))]
             left = 0
     return [("text", " "), *spans]
+
+
+def _shortened(text: str, room: int) -> str:
+    """Give as many members of a list as there is room for, and how many there are more; else cut the text."""
+    members = text.split(", ")
+    for kept in range(len(members) - 1, 0, -1):
+        shorter = f"{', '.join(members[:kept])} +{len(members) - kept}"
+        if len(shorter) <= room:
+            return shorter
+    return fit(text, room)
+
+
+def _length(parts: Sequence[list[Span]]) -> int:
+    lengths = [sum(len(text) for _, text in part) for part in parts if part]
+    return sum(lengths) + len(_GAP[1]) * (len(lengths) - 1)
 
 
 def _problem(sentence: str) -> list[Span]:
