@@ -1,6 +1,6 @@
 """Compile C to BPF bytecode with BCC; run by the system's Python, in a process of its own that ends at once.
 
-Reads JSON {"text", "cflags", "stub", "functions"} on stdin, writes JSON {"maps": [...], "programs": {name: hex}} on stdout.
+Reads JSON {"text", "cflags", "stub", "functions", "nice"} on stdin, writes {"maps": [...], "programs": {name: hex}} on stdout.
 This file imports nothing of qtap and runs on any Python 3 that has BCC; descriptors in the bytecode become map numbers.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import struct
 import sys
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 INSTRUCTION = struct.Struct("<BBhi")
 LOAD_IMMEDIATE = 0x18
 MAP_BY_DESCRIPTOR = 1
+PR_SET_PDEATHSIG = 1
 
 
 def tables(lib: Any, module: Any) -> list[dict[str, Any]]:
@@ -49,6 +51,8 @@ def number_maps(code: bytes, numbers: dict[int, int]) -> bytes:
 def main() -> None:
     """Compile what stdin asks for."""
     request = json.load(sys.stdin)
+    os.nice(request["nice"])
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ["BCC_KERNEL_SOURCE"] = request["stub"]
     import bcc  # type: ignore[import-not-found]
     from bcc import lib

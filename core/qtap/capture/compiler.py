@@ -2,27 +2,28 @@
 
 The key of a kept result is the source, what is asked of the compiler, and this build of the kernel, which decides the offsets
 of its structures. A file that others could have written, or that is damaged, is ignored. With a kept result neither BCC nor
-LLVM is needed: a start takes 0.1 s instead of 1 s.
+LLVM is needed. What every host needs is compiled first, so that capture begins before the rest is there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from qtap.capture import btf
 from qtap.capture.bytecode import let_loops_begin_by_jumps, renumber_maps
 from qtap.capture.checks import BCC_REMEDY
 from qtap.capture.kept import keep, read_kept
+from qtap.capture.offsets import OFFSETS, URING_OFFSETS, LayoutError, offset_flags
 
 RING = 1000
 """What stands for the ring among the maps' numbers, in bpf/state.h."""
@@ -32,11 +33,12 @@ _HEADERS = (
     "record.h", "state.h", "lookup.h", "emit.h", "policy.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h",
     "go.h",
 )  # fmt: skip
-_UNITS = (
-    ("sockets.bpf.c", "ciphertext.bpf.c", "files.bpf.c", "names.bpf.c", "uring.bpf.c", "jsse.bpf.c", "processes.bpf.c"),
-    ("handles.bpf.c", "openssl.bpf.c", "bio.bpf.c", "gnutls.bpf.c", "nss.bpf.c", "go.bpf.c", "rustls.h", "rustls.bpf.c"),
+_ESSENTIAL = (
+    ("sockets.bpf.c", "ciphertext.bpf.c", "uring.bpf.c"),
+    ("processes.bpf.c", "files.bpf.c", "names.bpf.c", "handles.bpf.c", "openssl.bpf.c"),
 )
-"""Compiled at the same time, each by a child of its own: 1.2 s instead of 2 where two processors are free."""
+_REST = (("jsse.bpf.c", "bio.bpf.c", "gnutls.bpf.c", "nss.bpf.c"), ("go.bpf.c", "rustls.h", "rustls.bpf.c"))
+"""What is compiled together, each in a child of its own, two at the same time. Capture begins with the essential ones."""
 PROGRAMS = {
     "on_sys_exit": "raw", "walk_socket": "raw", "head_socket": "raw", "gather_socket": "raw",
     "on_ciphertext": "raw", "on_jsse": "raw", "head_jsse": "raw", "on_sendfile": "raw", "on_names": "raw", "on_uring": "raw",
@@ -60,66 +62,10 @@ PROGRAMS = {
 }  # fmt: skip
 """Every program and whether a raw tracepoint or a uprobe runs it."""
 
-_OFFSETS = {
-    "OFF_TASK_FILES": ("task_struct", "files"),
-    "OFF_TASK_TGID": ("task_struct", "tgid"),
-    "OFF_TASK_MM": ("task_struct", "mm"),
-    "OFF_TASK_REAL_PARENT": ("task_struct", "real_parent"),
-    "OFF_MM_ARG_START": ("mm_struct", "arg_start"),
-    "OFF_MM_ARG_END": ("mm_struct", "arg_end"),
-    "OFF_BPRM_FILENAME": ("linux_binprm", "filename"),
-    "OFF_FILES_FDT": ("files_struct", "fdt"),
-    "OFF_FDT_FD": ("fdtable", "fd"),
-    "OFF_FILE_PRIVATE": ("file", "private_data"),
-    "OFF_FILE_INODE": ("file", "f_inode"),
-    "OFF_FILE_DENTRY": ("file", "f_path.dentry"),
-    "OFF_DENTRY_NAME": ("dentry", "d_name.name"),
-    "OFF_INODE_INO": ("inode", "i_ino"),
-    "OFF_INODE_SIZE": ("inode", "i_size"),
-    "OFF_INODE_SB": ("inode", "i_sb"),
-    "OFF_SOCKET_FILE": ("socket", "file"),
-    "OFF_SOCKET_SK": ("socket", "sk"),
-    "OFF_SK_PROTOCOL": ("sock", "sk_protocol"),
-    "OFF_SKC_ADDRPAIR": ("sock_common", "skc_addrpair"),
-    "OFF_SKC_PORTPAIR": ("sock_common", "skc_portpair"),
-    "OFF_SKC_FAMILY": ("sock_common", "skc_family"),
-    "OFF_SKC_V6_DADDR": ("sock_common", "skc_v6_daddr"),
-    "OFF_SKC_V6_SADDR": ("sock_common", "skc_v6_rcv_saddr"),
-    "OFF_SKC_FLAGS": ("sock_common", "skc_flags"),
-    "OFF_TCP_BYTES_SENT": ("tcp_sock", "bytes_sent"),
-    "OFF_TCP_BYTES_RETRANS": ("tcp_sock", "bytes_retrans"),
-    "OFF_TCP_BYTES_RECEIVED": ("tcp_sock", "bytes_received"),
-    "OFF_TCP_RCV_NXT": ("tcp_sock", "rcv_nxt"),
-    "OFF_TCP_COPIED_SEQ": ("tcp_sock", "copied_seq"),
-    "OFF_TASK_FS": ("task_struct", "fs"),
-    "OFF_FS_ROOT_MNT": ("fs_struct", "root.mnt"),
-    "OFF_FS_ROOT_DENTRY": ("fs_struct", "root.dentry"),
-    "OFF_FILE_POS": ("file", "f_pos"),
-    "OFF_FILE_MNT": ("file", "f_path.mnt"),
-    "OFF_DENTRY_PARENT": ("dentry", "d_parent"),
-    "OFF_VFSMOUNT_ROOT": ("vfsmount", "mnt_root"),
-    "OFF_MOUNT_MNT": ("mount", "mnt"),
-    "OFF_MOUNT_PARENT": ("mount", "mnt_parent"),
-    "OFF_MOUNT_MOUNTPOINT": ("mount", "mnt_mountpoint"),
-    "OFF_TASK_SIGNAL": ("task_struct", "signal"),
-    "OFF_SIGNAL_LIVE": ("signal_struct", "live"),
-}
-_URING_OFFSETS = {
-    "OFF_REQ_FILE": ("io_kiocb", "file"),
-    "OFF_REQ_OPCODE": ("io_kiocb", "opcode"),
-    "OFF_REQ_RESULT": ("io_kiocb", "cqe.res"),
-    "OFF_RW_ADDR": ("io_rw", "addr"),
-    "OFF_RW_LEN": ("io_rw", "len"),
-    "OFF_SR_BUF": ("io_sr_msg", "buf"),
-    "OFF_SR_DONE": ("io_sr_msg", "done_io"),
-    "OFF_SR_MSG_FLAGS": ("io_sr_msg", "msg_flags"),
-    "OFF_SR_FLAGS": ("io_sr_msg", "flags"),
-}
-"""A kernel without io_uring, or older than 5.19, lacks some of them."""
-_FLAGS = ("-O2", "-Wno-everything")
-_POINTER = 8
+_FLAGS = ("-O2", "-g0", "-Wno-everything")
+_NICE = 10
+"""Of the compiler while capture runs."""
 _CACHE = Path("/var/cache/qtap-tui")
-_BTF = Path("/sys/kernel/btf/vmlinux")
 _PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
 
 
@@ -146,37 +92,63 @@ class Bytecode(NamedTuple):
 
 
 def is_kept(cache: Path = _CACHE) -> bool:
-    """Say whether `compiled` will find the programs; else it takes a second or two of one processor, in another process."""
-    return (cache / _name(_sources())).exists()
+    """Say whether all programs will be found; else it takes seconds of two processors, in other processes."""
+    return all((cache / _name(_texts(units))).exists() for units in (_ESSENTIAL, _REST))
+
+
+def essential(cache: Path = _CACHE) -> Bytecode:
+    """Give the programs that sockets, processes and OpenSSL need, from `cache` when they are there; raises CompileError."""
+    return _group(_texts(_ESSENTIAL), cache)
+
+
+def rest(cache: Path = _CACHE) -> Bytecode:
+    """Give the others; raises CompileError."""
+    return _group(_texts(_REST), cache, nice=_NICE)
 
 
 def compiled(cache: Path = _CACHE) -> Bytecode:
-    """Give the programs for this kernel, from `cache` when they are there; raises CompileError."""
-    sources = _sources()
-    name = _name(sources)
+    """Give all programs; raises CompileError."""
+    return _joined([essential(cache), rest(cache)])
+
+
+def _group(texts: list[str], cache: Path, *, nice: int = 0) -> Bytecode:
+    name = _name(texts)
     kept = read_kept(cache / name)
     # A disk that lost power may have kept the name and not the content.
-    known = _bytecode(kept) if kept is not None else None
+    known = _bytecode(kept, texts) if kept is not None else None
     if known is None:
-        answer = _compile(sources)
-        known = _bytecode(answer)
+        answer = _compile(texts, nice)
+        known = _bytecode(answer, texts)
         if known is None:
             raise CompileError("the compile process gave no programs; report this with the output of qtap-tui doctor")
         keep(cache, name, answer)
     return known
 
 
-def _name(sources: list[str]) -> str:
-    asked = (sources, PROGRAMS, _OFFSETS, _URING_OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
+def _joined(units: Sequence[Bytecode]) -> Bytecode:
+    """Make one of several, in which the maps of one name are one."""
+    maps: dict[str, MapShape] = {}
+    programs: dict[str, bytes] = {}
+    for unit in units:
+        for shape in unit.maps:
+            maps.setdefault(shape.name, shape)
+        places = list(maps)
+        numbers = {number: places.index(shape.name) for number, shape in enumerate(unit.maps)} | {RING: RING}
+        programs |= {name: renumber_maps(code, numbers) for name, code in unit.programs.items()}
+    return Bytecode(list(maps.values()), programs)
+
+
+def _name(texts: list[str]) -> str:
+    asked = (texts, OFFSETS, URING_OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:32] + ".json"
 
 
-def _bytecode(answer: bytes) -> Bytecode | None:
-    """Read what the compile process wrote; None when it is damaged."""
+def _bytecode(answer: bytes, texts: list[str]) -> Bytecode | None:
+    """Read what was compiled of `texts`; None when it is damaged."""
     try:
         found = msgspec.json.decode(answer)
         maps = [MapShape(**shape) for shape in found["maps"]]
-        return Bytecode(maps, {name: bytes.fromhex(found["programs"][name]) for name in PROGRAMS})
+        return Bytecode(maps, {name: bytes.fromhex(found["programs"][name]) for text in texts for name in _programs_in(text)})
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
         return None
 
@@ -188,9 +160,13 @@ def data_folder() -> Path:
     return installed if installed.is_dir() else here.parents[3] / "bpf"
 
 
-def _sources() -> list[str]:
-    """Give the text of each unit."""
-    return ["\n".join(map(_numbered, [*_HEADERS, *unit])) for unit in _UNITS]
+def _texts(units: Sequence[Sequence[str]]) -> list[str]:
+    headers = [_numbered(name) for name in _HEADERS]
+    return ["\n".join([*headers, *map(_numbered, unit)]) for unit in units]
+
+
+def _programs_in(text: str) -> list[str]:
+    return [name for name in PROGRAMS if f"\nint {name}(struct " in text]
 
 
 def _numbered(name: str) -> str:
@@ -204,59 +180,40 @@ def _build_id() -> str:
         return ""
 
 
-def _offset_flags() -> list[str]:
-    try:
-        types = btf.Btf.load(_BTF)
-        offsets = {member: types.offset_of(*member) for member in _OFFSETS.values()}
-    except btf.BtfError as error:
-        raise CompileError(f"the kernel's type information cannot be used: {error}") from error
-    if offsets["socket", "sk"] != offsets["socket", "file"] + _POINTER:
-        raise CompileError("this kernel's struct socket has an unknown layout; report this with the output of qtap-tui doctor")
-    flags = [f"-D{macro}={offsets[member]}" for macro, member in _OFFSETS.items()]
-    last = max(offsets["sock_common", "skc_addrpair"] + 8, offsets["sock_common", "skc_portpair"] + 4)
-    last = max(last, offsets["sock_common", "skc_family"] + 2)
-    return [*flags, *_uring_flags(types), f"-DSOCK_HEAD_LEN={(last + 7) & ~7}"]
-
-
-def _uring_flags(types: btf.Btf) -> list[str]:
-    try:
-        return [f"-D{macro}={types.offset_of(*member)}" for macro, member in _URING_OFFSETS.items()]
-    except btf.BtfError:
-        return []
-
-
-def _compile(sources: list[str]) -> bytes:
+def _compile(texts: list[str], nice: int) -> bytes:
     python = _python_with_bcc()
-    flags = [*_offset_flags(), *_FLAGS]
-    with ThreadPoolExecutor(len(sources)) as pool:
-        answers = list(pool.map(lambda source: _compile_unit(python, source, flags), sources))
-    maps: dict[str, dict[str, object]] = {}
-    programs: dict[str, str] = {}
-    for answer in answers:
-        for shape in answer["maps"]:
-            maps.setdefault(shape["name"], shape)
-        places = list(maps)
-        numbers = {number: places.index(shape["name"]) for number, shape in enumerate(answer["maps"])} | {RING: RING}
-        for name, code in answer["programs"].items():
-            programs[name] = let_loops_begin_by_jumps(renumber_maps(bytes.fromhex(code), numbers)).hex()
-    return json.dumps({"maps": list(maps.values()), "programs": programs}).encode()
+    try:
+        flags = [*offset_flags(), *_FLAGS]
+    except LayoutError as error:
+        raise CompileError(str(error)) from error
+    asked = {"cflags": flags, "stub": str(data_folder() / "stub"), "nice": nice}
+    children = [_begin(python, {"text": text, "functions": _programs_in(text), **asked}) for text in texts]
+    answers = [_end(child) for child in children]
+    known = [_bytecode(answer, [text]) for answer, text in zip(answers, texts, strict=True)]
+    whole = _joined([unit for unit in known if unit])
+    programs = {name: let_loops_begin_by_jumps(code).hex() for name, code in whole.programs.items()}
+    return json.dumps({"maps": [shape._asdict() for shape in whole.maps], "programs": programs}).encode()
 
 
-def _compile_unit(python: str, source: str, flags: list[str]) -> dict[str, Any]:
-    functions = [name for name in PROGRAMS if f"\nint {name}(struct " in source]
-    request = {"text": source, "cflags": flags, "stub": str(data_folder() / "stub"), "functions": functions}
-    child = Path(__file__).with_name("bcc_child.py")
-    done = subprocess.run(  # noqa: S603 - a fixed interpreter and our own file
-        [python, "-I", str(child)], input=json.dumps(request).encode(), capture_output=True, check=False
-    )
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().splitlines()
+def _begin(python: str, request: dict[str, object]) -> subprocess.Popen[bytes]:
+    """Start a child, which ends when this thread does."""
+    command = [python, "-I", str(Path(__file__).with_name("bcc_child.py"))]
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)  # noqa: S603 - a fixed interpreter and our own file
+    stdin, child.stdin = child.stdin, None  # communicate() minds a closed one
+    assert stdin
+    with contextlib.suppress(BrokenPipeError), stdin:
+        stdin.write(json.dumps(request).encode())
+    return child
+
+
+def _end(child: subprocess.Popen[bytes]) -> bytes:
+    with child:
+        answer, errors = child.communicate()
+    if child.returncode:
+        last = errors.decode(errors="replace").strip().splitlines()
         shown = next((line for line in last if "error:" in line), last[-1] if last else "no message")
         raise CompileError(f"BCC could not compile the programs ({shown.strip()}); report this with `qtap-tui doctor`")
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        return {"maps": [], "programs": {}}
     return answer
 
 

@@ -6,9 +6,10 @@ Nothing is pinned and every attachment is a descriptor, so the kernel removes al
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -86,21 +87,36 @@ class Scope(NamedTuple):
 
 
 class Engine:
-    """Loaded programs and their maps; `ring` carries what they see."""
+    """Loaded programs and their maps; `ring` carries what they see.
 
-    def __init__(self, code: Bytecode, *, ring_size: int, scope: Scope, java: bool = False) -> None:
+    `code` may lack the programs for rare libraries: `rest`, which may take seconds, then gives them to `complete`.
+    """
+
+    def __init__(
+        self,
+        code: Bytecode,
+        *,
+        ring_size: int,
+        scope: Scope,
+        java: bool = False,
+        rest: Callable[[], Bytecode] | None = None,
+    ) -> None:
         if Host().version < (5, 11):  # maps count as locked memory there
             raise_memlock()
         self.ring = Ring(ring_size)
         self.level = scope.level
-        self._maps = {shape.name: bpf.create_map(*shape[1:5], flags=shape.flags, name=shape.name) for shape in code.maps}
+        self._maps: dict[str, int] = {}
+        self._code: dict[str, bytes] = {}
+        self._rest = rest
+        self._closed = False
+        self._add(code)
         self._links: list[int] = []
         self._links_of: dict[int, list[int]] = {}
         """Those in one process alone."""
-        self._numbers = {number: self._maps[shape.name] for number, shape in enumerate(code.maps)} | {RING: self.ring.fd}
-        self._code = code
         left_out = (*_HEAD_PROGRAMS * (scope.level == "full"), *_JAVA_PROGRAMS * (not java))
-        self._programs = self._load(code, left_out)
+        if java:
+            self.complete()
+        self._programs = self._load(left_out)
         self._cpus = _possible_cpus()
         self._scope = scope
         chooses = scope.selected * _CHOOSES_SELECTED | scope.filtered * _CHOOSES_PROGRAMS
@@ -108,20 +124,38 @@ class Engine:
         self.multi = _has_uprobe_multi(self._programs["ssl_free"])
         """Whether probes are set as one link for many offsets (Linux 6.6), which detaches at once."""
 
-    def _load(self, code: Bytecode, left_out: Collection[str]) -> dict[str, int]:
+    def complete(self) -> None:
+        """Get the programs that are not there yet; raises CompileError."""
+        code = self._rest() if self._rest else None
+        if code and not self._closed:
+            self._add(code)
+            self._rest = None
+
+    def lacks(self, programs: Iterable[str]) -> bool:
+        """Whether one of these programs is not there before `complete`."""
+        return not self._code.keys() >= set(programs)
+
+    def _add(self, code: Bytecode) -> None:
+        for shape in code.maps:
+            if shape.name not in self._maps:
+                self._maps[shape.name] = bpf.create_map(*shape[1:5], flags=shape.flags, name=shape.name)
+        numbers = {number: self._maps[shape.name] for number, shape in enumerate(code.maps)} | {RING: self.ring.fd}
+        self._code |= {name: renumber_maps(instructions, numbers) for name, instructions in code.programs.items()}
+
+    def _load(self, left_out: Collection[str]) -> dict[str, int]:
         # The verifier takes most of the time of a start; it runs outside the interpreter's lock.
-        common = [name for name, kind in PROGRAMS.items() if kind == "raw" or name.startswith(_COMMON)]
+        common = [name for name in self._code if PROGRAMS[name] == "raw" or name.startswith(_COMMON)]
         names = [name for name in common if name not in left_out]
         with ThreadPoolExecutor(2) as pool:
-            loaded = dict(zip(names, pool.map(lambda name: self._load_one(name, code.programs[name]), names), strict=True))
+            loaded = dict(zip(names, pool.map(self._load_one, names), strict=True))
         for table, tails in _TAILS.items():
             for index, name in enumerate(tails):
                 if name in loaded:
                     bpf.update(self._maps[table], struct.pack("<I", index), struct.pack("<I", loaded[name]))
         return loaded
 
-    def _load_one(self, name: str, code: bytes) -> int:
-        relocated = put_constant(renumber_maps(code, self._numbers), LEVEL, records.LEVELS[self.level])
+    def _load_one(self, name: str) -> int:
+        relocated = put_constant(self._code[name], LEVEL, records.LEVELS[self.level])
         if PROGRAMS[name] == "raw":
             return bpf.load_program(bpf.PROG_TYPE_RAW_TRACEPOINT, relocated, name)
         expected = bpf.TRACE_UPROBE_MULTI if Host().version >= (6, 6) else 0
@@ -143,6 +177,8 @@ class Engine:
 
     def probe(self, path: str, program: str, offsets: Sequence[int], *, at_return: bool, pid: int = 0) -> None:
         """Run `program` at file offsets of the file at `path`, in every process or in `pid` alone; raises OSError."""
+        if program not in self._code:
+            raise OSError(errno.ENOENT, "the programs for it could not be compiled")
         fd = self._programs.get(program) or self._load_late(program)
         links = self._links_of.setdefault(pid, []) if pid else self._links
         if self.multi and (not pid or Host().version >= _MULTI_FOR_ALL_THREADS):
@@ -166,12 +202,12 @@ class Engine:
 
     def load_soon(self) -> None:
         """Load what no file known so far needed, but the next program may, before that is executed."""
-        for program in PROGRAMS:
+        for program in self._code:
             if program.startswith(_SOON) and program not in self._programs:
                 self._load_late(program)
 
     def _load_late(self, program: str) -> int:
-        fd = self._programs[program] = self._load_one(program, self._code.programs[program])
+        fd = self._programs[program] = self._load_one(program)
         return fd
 
     def decide_running(self, pid: int, verdict: Verdict, *, again: bool = False) -> None:
@@ -228,6 +264,7 @@ class Engine:
 
     def close(self) -> None:
         """Detach everything. The kernel waits 50 to 100 ms for each link: a child is the last that has them, and waits."""
+        self._closed = True
         links = [*self._links, *(fd for links in self._links_of.values() for fd in links)]
         hears, tells = os.pipe()
         if links and os.fork() == 0:

@@ -12,6 +12,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from qtap.capture.bio import any_bio_points
+from qtap.capture.compiler import CompileError
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
 from qtap.capture.examine import Examiner, Finding
@@ -35,8 +36,14 @@ class Prober:
     def __init__(self, engine: Engine, chosen: Collection[str] = NAMES) -> None:
         self.count = 0
         """Probes set so far."""
+        self.attached: list[str] = []
+        """Names of the files that have probes."""
         self.findings: OrderedDict[tuple[int, int, str], Finding] = OrderedDict()
         """What each file holds, by `Library.identity`; read by other threads."""
+        self.complete = False
+        """Whether what was known at the start is attached, all of it."""
+        self._waiting: list[Library] = []
+        """Those that need programs which are not there yet."""
         self._sought: OrderedDict[int, float] = OrderedDict()
         """The processes that have probes of their own, and when it is seen whether they need them."""
         self._engine = engine
@@ -45,13 +52,14 @@ class Prober:
         self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="qtap-probes", daemon=True)
 
-    def attach_known(self) -> list[str]:
-        """Attach every library that the linker or a running process holds; give the names of their files."""
-        return self._attach_all(libraries()) + self._attach_all(self._executables.running())
+    def attach_known(self) -> None:
+        """Attach every library that the linker or a running process holds, but those that `complete` waits for."""
+        self._attach_all(libraries(), wait=True)
+        self._attach_all(self._executables.running(), wait=True)
 
     def start(self) -> None:
-        """Begin to attach what `mapped` and `executed` tell of."""
-        self._jobs.put(self._engine.load_soon)
+        """Begin to attach what waits, and what `mapped` and `executed` tell of."""
+        self._jobs.put(self._complete)
         self._thread.start()
 
     @property
@@ -96,8 +104,19 @@ class Prober:
     def stop(self) -> None:
         """End the thread."""
         self._jobs.put(None)
-        if self._thread.is_alive():
+        # Until then it may wait for a compiler, which ends with this process.
+        if self._thread.is_alive() and self.complete:
             self._thread.join(timeout=1)
+
+    def _complete(self) -> None:
+        try:
+            self._engine.complete()
+        except (CompileError, OSError) as error:
+            _log.warning("only OpenSSL can be probed: %s", error)
+        self._attach_all(self._waiting)
+        self._waiting.clear()
+        self.complete = True
+        self._engine.load_soon()
 
     def _run(self) -> None:
         installed = self._executables.installed()
@@ -128,17 +147,25 @@ class Prober:
             except (ElfError, OSError) as error:
                 _log.debug("no probes for the BIOs of %d in %s: %s", pid, path, error)
 
-    def _attach_all(self, found: Iterable[Library]) -> list[str]:
-        names = [library.name for library in found if library.identity not in self.findings and self._attach(library)]
+    def _attach_all(self, found: Iterable[Library], *, wait: bool = False) -> None:
+        for library in found:
+            if library.identity not in self.findings and self._attach(library, wait=wait):
+                self.attached.append(library.name)
         self._examiner.keep()
-        return names
 
-    def _attach(self, library: Library) -> bool:
-        """Set the probes of one file; the reason is logged when that cannot be done, unless the file is out of reach by now."""
+    def _attach(self, library: Library, *, wait: bool) -> bool:
+        """Set the probes of one file; the reason is logged when that cannot be done, unless the file is out of reach by now.
+
+        With `wait`, leave what needs other programs than are there to `_complete`.
+        """
         try:
             with Elf(library.path) as elf:
                 finding = self._examiner.examine(elf, library)
-                self._set(elf.descriptor_path, [point for points in finding.points.values() for point in points])
+                points = [point for points in finding.points.values() for point in points]
+                if wait and self._engine.lacks(point.enter for point in points):
+                    self._waiting.append(library)
+                    return False
+                self._set(elf.descriptor_path, points)
         except (ElfError, OSError) as error:
             if not os.path.exists(library.path):  # noqa: PTH110  a process that is gone took its view of the file with it
                 return False

@@ -12,7 +12,7 @@ import msgspec
 
 from qtap.capture import bpf, records
 from qtap.capture.checks import can_capture
-from qtap.capture.compiler import CompileError, compiled
+from qtap.capture.compiler import Bytecode, CompileError, essential, rest
 from qtap.capture.containers import Containers, Sockets
 from qtap.capture.engine import Engine
 from qtap.capture.java.agents import Agents
@@ -80,6 +80,7 @@ class LiveSource:
         self._on_failed = on_failed
         self._on_unmatched = on_unmatched
         self._stopping = threading.Event()
+        self._compiled = False
         self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
         self._policy = Policy(options.selection, options.filters)
         self._agents: Agents | None = None
@@ -104,12 +105,17 @@ class LiveSource:
     def stop(self) -> None:
         """End capture, deliver what is unfinished, detach; returns within a second."""
         self._stopping.set()
-        if self._thread.is_alive():
+        # A compiler at work ends with this process.
+        if self._thread.is_alive() and self._compiled:
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
         try:
-            self._load()
+            code = essential()
+            self._compiled = True
+            if self._stopping.is_set():
+                return
+            self._load(code)
         except (CompileError, JarError, bpf.VerifierError, OSError) as error:
             self._on_failed(_explain(error))
             return
@@ -118,6 +124,7 @@ class LiveSource:
             budget = Budget()
             while not self._stopping.is_set():
                 more = self._round()
+                self._tell_ready()
                 if rest := budget.overdrawn():
                     time.sleep(rest)
                 elif not more:
@@ -134,13 +141,14 @@ class LiveSource:
             self._prober.stop()
             self._engine.close()
 
-    def _load(self) -> None:
+    def _load(self, code: Bytecode) -> None:
         options = self._options
         self._engine = Engine(
-            compiled(),
+            code,
             ring_size=options.ring_size,
             scope=self._policy.scope(options.level, ignore_loopback=options.reach.ignore_loopback),
             java=options.java,
+            rest=rest,
         )
         self._table.mute = self._trace.muting(self._engine.mute) if self._trace else self._engine.mute
         self._prober = Prober(self._engine, options.tls_probes or NAMES)
@@ -160,13 +168,19 @@ class LiveSource:
         if unmatched := self._policy.decide_running(self._engine, self.processes):
             self._on_unmatched(unmatched)
         self._engine.watch_sockets()
-        libraries = self._prober.attach_known()
+        self._prober.attach_known()
         self._prober.start()
         if self._agents:
             self._agents.attach_known()
-            libraries.append(f"JSSE of {self._agents.count} JVMs")
         yield_to_traffic(self._prober.thread_id)
-        self._on_ready(self._prober.count, libraries)
+        self._is_ready = False
+
+    def _tell_ready(self) -> None:
+        """Tell once that nothing known is missed; until then most is captured already."""
+        if not self._is_ready and self._prober.complete:
+            self._is_ready = True
+            jvms = [f"JSSE of {self._agents.count} JVMs"] if self._agents else []
+            self._on_ready(self._prober.count, self._prober.attached + jvms)
 
     def _round(self) -> bool:
         """Take what waits, but not more than a turn's worth; give whether there was more."""
