@@ -12,6 +12,9 @@ final class QtapHandle {
     private static final int STRIPES = 16;
     private static final AtomicLong LAST = new AtomicLong();
     private static final Map<Object, QtapHandle>[] KNOWN = stripes();
+    private static final long SHORTAGE = 60_000_000_000L;
+    /** Until when (System.nanoTime) a new handle may be one that could not be made at first; 0: there was no such failure. */
+    private static volatile long missedUntil;
 
     /** The top bit tells it from the address of a native library's handle in the same process. */
     final long number = LAST.incrementAndGet() | Long.MIN_VALUE;
@@ -22,16 +25,27 @@ final class QtapHandle {
     /** A strong reference could lead back to the socket, which would then stay forever. */
     WeakReference<FileDescriptor> descriptor;
 
-    /** Neither class overrides equals, so the map compares identity. */
+    private QtapHandle() {
+        if (missedUntil != 0 && missedUntil - System.nanoTime() > 0) {
+            position[0] = position[1] = 1;
+        }
+    }
+
+    /** Null when it cannot be made, for want of memory. Neither class overrides equals, so the map compares identity. */
     static QtapHandle of(Object endpoint) {
-        Map<Object, QtapHandle> map = KNOWN[System.identityHashCode(endpoint) & (STRIPES - 1)];
-        synchronized (map) {
-            QtapHandle handle = map.get(endpoint);
-            if (handle == null) {
-                handle = new QtapHandle();
-                map.put(endpoint, handle);
+        try {
+            Map<Object, QtapHandle> map = KNOWN[System.identityHashCode(endpoint) & (STRIPES - 1)];
+            synchronized (map) {
+                QtapHandle handle = map.get(endpoint);
+                if (handle == null) {
+                    handle = new QtapHandle();
+                    map.put(endpoint, handle);
+                }
+                return handle;
             }
-            return handle;
+        } catch (Throwable e) {
+            missedUntil = System.nanoTime() + SHORTAGE;
+            return null;
         }
     }
 

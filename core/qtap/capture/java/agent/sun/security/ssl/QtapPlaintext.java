@@ -12,7 +12,8 @@ import javax.net.ssl.SSLException;
 /**
  * What the four redirected calls of JSSE lead to: each makes the call that was meant, and then tells what plaintext it moved.
  *
- * <p>Nothing that goes wrong in telling reaches the program: a stream whose position jumps tells the reader what is missing.
+ * <p>Nothing that goes wrong in telling reaches the program, want of memory or stack included: its own call is made in any case,
+ * once. A stream whose position jumps tells the reader what is missing, so that is counted before anything can go wrong.
  */
 public final class QtapPlaintext {
     private static final int OUT = 0;
@@ -42,19 +43,30 @@ public final class QtapPlaintext {
     static SSLEngineResult wrap(SSLEngineImpl engine, ByteBuffer[] from, int at, int count, ByteBuffer[] to, int toAt,
             int toCount) throws SSLException {
         QtapRecords told = records;
-        if (told == null) {
-            return engine.wrap(from, at, count, to, toAt, toCount);
-        }
-        int[] before = positions(from, at, count);
-        int start = toCount > 0 && to[toAt] != null ? to[toAt].position() : 0;
-        SSLEngineResult result = engine.wrap(from, at, count, to, toAt, toCount);
-        try {
-            byte[] opening = result.bytesProduced() < OPENING ? null : opening(to[toAt], start);
-            if (before != null && (result.bytesConsumed() > 0 || opening != null)) {
-                told.tell(QtapHandle.of(engine), OUT, -1, opening, from, at, before, result.bytesConsumed());
+        QtapHandle handle = null;
+        int[] before = null;
+        int start = 0;
+        if (told != null) {
+            try {
+                handle = QtapHandle.of(engine);
+                before = positions(from, at, count);
+                start = toCount > 0 && to[toAt] != null ? to[toAt].position() : 0;
+            } catch (Throwable e) {
+                // what passes is counted below, and told by the next record's position
             }
-        } catch (Throwable e) {
-            // the next record's position tells
+        }
+        SSLEngineResult result = engine.wrap(from, at, count, to, toAt, toCount);
+        if (handle != null) {
+            long position = handle.position[OUT];
+            handle.position[OUT] = position + result.bytesConsumed();
+            try {
+                byte[] opening = result.bytesProduced() < OPENING ? null : opening(to[toAt], start);
+                if (before != null && (result.bytesConsumed() > 0 || opening != null)) {
+                    told.tell(handle.number, position, OUT, -1, opening, from, at, before, result.bytesConsumed());
+                }
+            } catch (Throwable e) {
+                // the next record's position tells
+            }
         }
         return result;
     }
@@ -62,40 +74,71 @@ public final class QtapPlaintext {
     static SSLEngineResult unwrap(SSLEngineImpl engine, ByteBuffer[] from, int at, int count, ByteBuffer[] to, int toAt,
             int toCount) throws SSLException {
         QtapRecords told = records;
-        if (told == null) {
-            return engine.unwrap(from, at, count, to, toAt, toCount);
-        }
-        int[] before = positions(to, toAt, toCount);
-        // Taken now: the record is decrypted in place.
-        byte[] opening = count > 0 && from[at] != null ? opening(from[at], from[at].position()) : null;
-        SSLEngineResult result = engine.unwrap(from, at, count, to, toAt, toCount);
-        try {
-            if (before != null && result.bytesProduced() > 0) {
-                told.tell(QtapHandle.of(engine), IN, -1, opening, to, toAt, before, result.bytesProduced());
+        QtapHandle handle = null;
+        int[] before = null;
+        byte[] opening = null;
+        if (told != null) {
+            try {
+                handle = QtapHandle.of(engine);
+                before = positions(to, toAt, toCount);
+                // Taken now: the record is decrypted in place.
+                opening = count > 0 && from[at] != null ? opening(from[at], from[at].position()) : null;
+            } catch (Throwable e) {
+                // what passes is counted below, and told by the next record's position
             }
-        } catch (Throwable e) {
-            // the next record's position tells
+        }
+        SSLEngineResult result = engine.unwrap(from, at, count, to, toAt, toCount);
+        if (handle != null && result.bytesProduced() > 0) {
+            long position = handle.position[IN];
+            handle.position[IN] = position + result.bytesProduced();
+            try {
+                if (before != null) {
+                    told.tell(handle.number, position, IN, -1, opening, to, toAt, before, result.bytesProduced());
+                }
+            } catch (Throwable e) {
+                // the next record's position tells
+            }
         }
         return result;
     }
 
     static void deliver(OutputRecord output, byte[] from, int at, int count) throws IOException {
         QtapRecords told = records;
-        if (told == null || !(output.tc.transport instanceof SSLSocketImpl)) {
-            output.deliver(from, at, count);
-            return;
+        SSLSocketImpl socket = null;
+        QtapHandle handle = null;
+        boolean isLocked = false;
+        if (told != null) {
+            try {
+                if (output.tc.transport instanceof SSLSocketImpl) {
+                    socket = (SSLSocketImpl) output.tc.transport;
+                    handle = QtapHandle.of(socket);
+                    if (handle != null) {
+                        handle.writing.lock();
+                        isLocked = true;
+                    }
+                }
+            } catch (Throwable e) {
+                // what passes is counted below, and told by the next record's position
+            }
         }
-        SSLSocketImpl socket = (SSLSocketImpl) output.tc.transport;
-        QtapHandle handle = QtapHandle.of(socket);
-        handle.writing.lock();
         try {
             output.deliver(from, at, count);
-            ByteBuffer data = ByteBuffer.wrap(from, 0, at + count);
-            data.position(at + count);
-            int descriptor = QtapDescriptors.of(socket, handle);
-            told.tell(handle, OUT, descriptor, null, new ByteBuffer[] {data}, 0, new int[] {at}, count);
+            if (handle != null) {
+                long position = handle.position[OUT];
+                handle.position[OUT] = position + count;
+                try {
+                    ByteBuffer data = ByteBuffer.wrap(from, 0, at + count);
+                    data.position(at + count);
+                    int descriptor = QtapDescriptors.of(socket, handle);
+                    told.tell(handle.number, position, OUT, descriptor, null, new ByteBuffer[] {data}, 0, new int[] {at}, count);
+                } catch (Throwable e) {
+                    // the next record's position tells
+                }
+            }
         } finally {
-            handle.writing.unlock();
+            if (isLocked) {
+                handle.writing.unlock();
+            }
         }
     }
 
@@ -105,8 +148,13 @@ public final class QtapPlaintext {
         if (told != null && read != null) {
             try {
                 QtapHandle handle = QtapHandle.of(socket);
-                int descriptor = QtapDescriptors.of(socket, handle);
-                told.tell(handle, IN, descriptor, null, new ByteBuffer[] {read}, 0, new int[] {0}, read.position());
+                if (handle != null) {
+                    int count = read.position();
+                    long position = handle.position[IN];
+                    handle.position[IN] = position + count;
+                    int descriptor = QtapDescriptors.of(socket, handle);
+                    told.tell(handle.number, position, IN, descriptor, null, new ByteBuffer[] {read}, 0, new int[] {0}, count);
+                }
             } catch (Throwable e) {
                 // the next record's position tells
             }

@@ -1,6 +1,7 @@
 package sun.security.ssl;
 
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
@@ -24,24 +25,21 @@ final class QtapRecords {
         this.sink = sink;
     }
 
-    /** Tell of {@code count} bytes that lie in {@code buffers} from the positions {@code before} to the present ones. */
-    void tell(QtapHandle handle, int direction, int descriptor, byte[] opening, ByteBuffer[] buffers, int at, int[] before,
-            int count) {
-        long position = handle.position[direction];
-        handle.position[direction] = position + count;
-        try {
-            Source source = new Source(buffers, at, before);
-            for (int done = 0; done < count || done == 0;) {
-                int length = Math.min(count - done, CHUNK);
-                byte[] record = new byte[HEAD + length];
-                head(ByteBuffer.wrap(record).order(ByteOrder.nativeOrder()), handle.number, position + done, descriptor, length,
-                        direction, opening);
-                source.copy(record, HEAD, length);
-                sink.write(record, 0, record.length);
-                done += Math.max(length, 1);
-            }
-        } catch (Throwable e) {
-            // the next record's position tells
+    /**
+     * Tell of {@code count} bytes that lie in {@code buffers} from the positions {@code before} to the present ones; they begin at
+     * {@code position} of their stream.
+     */
+    void tell(long handle, long position, int direction, int descriptor, byte[] opening, ByteBuffer[] buffers, int at,
+            int[] before, int count) throws IOException {
+        Source source = new Source(buffers, at, before);
+        for (int done = 0; done < count || done == 0;) {
+            int length = Math.min(count - done, CHUNK);
+            byte[] record = new byte[HEAD + length];
+            head(ByteBuffer.wrap(record).order(ByteOrder.nativeOrder()), handle, position + done, descriptor, length, direction,
+                    opening);
+            source.copy(record, HEAD, length);
+            sink.write(record, 0, record.length);
+            done += Math.max(length, 1);
         }
     }
 
