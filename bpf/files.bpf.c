@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * sendfile: the bytes go from the page cache to the socket, and no program can read them there. But they are in a file, and user
- * space is told which: its path is walked from its entry up to the root of the process, across mounts.
+ * Paths of files, walked from their entry up to the root of the process, across mounts; and sendfile: the bytes go from the page
+ * cache to the socket, and no program can read them there. But they are in a file, and user space is told which.
  */
 #define PATH_LEN 1024
 #define NAME_LEN 256 /* NAME_MAX and its NUL */
 #define PATH_STEPS 32
 
-static __always_inline void walk_path(struct record *rec, struct file_piece *piece, u64 file) {
+/* Appends the names of a file's path to the data of a record, whose `len` is 0, from `start` on. Gives 1 when it leads to the root. */
+static __always_inline int walk_path(struct record *rec, const u32 start, u64 file) {
     u64 entry = read_u64(file + OFF_FILE_DENTRY), mount = read_u64(file + OFF_FILE_MNT);
     u64 fs = read_u64(bpf_get_current_task() + OFF_TASK_FS);
     u64 root = read_u64(fs + OFF_FS_ROOT_DENTRY), root_mount = read_u64(fs + OFF_FS_ROOT_MNT);
 #pragma nounroll
     for (u32 i = 0; i < PATH_STEPS; i++) {
-        if (entry == root && mount == root_mount) {
-            piece->path_known = 1;
-            return;
-        }
+        if (entry == root && mount == root_mount)
+            return 1;
         if (entry == read_u64(mount + OFF_VFSMOUNT_ROOT)) {
             u64 inner = mount - OFF_MOUNT_MNT; /* struct mount, of which this is a member */
             entry = read_u64(inner + OFF_MOUNT_MOUNTPOINT);
@@ -25,14 +24,15 @@ static __always_inline void walk_path(struct record *rec, struct file_piece *pie
         }
         u32 at = rec->len;
         if (at >= PATH_LEN)
-            return;
-        s32 n = bpf_probe_read_kernel_str(rec->data + sizeof *piece + (at & (PATH_LEN - 1)), NAME_LEN,
+            return 0;
+        s32 n = bpf_probe_read_kernel_str(rec->data + start + (at & (PATH_LEN - 1)), NAME_LEN,
                                           (void *)read_u64(entry + OFF_DENTRY_NAME));
         if (n <= 0)
-            return;
+            return 0;
         rec->len = at + n;
         entry = read_u64(entry + OFF_DENTRY_PARENT);
     }
+    return 0;
 }
 
 int on_sendfile(struct bpf_raw_tracepoint_args *ctx) {
@@ -65,7 +65,7 @@ int on_sendfile(struct bpf_raw_tracepoint_args *ctx) {
     piece->inode = read_u64(inode + OFF_INODE_INO);
     piece->superblock = read_u64(inode + OFF_INODE_SB);
     piece->offset = end - n;
-    walk_path(rec, piece, file);
+    piece->path_known = walk_path(rec, sizeof *piece, file);
     rec->len += sizeof *piece;
     submit(rec);
     return 0;

@@ -2,10 +2,9 @@
  *
  * Processes: what a short-lived one was is told here, before it is gone; what was decided about one follows its children.
  */
-#define NAME_MAX 256
 #define ARGS_MAX 1024
 
-/* sched_process_exec(task, old pid, struct linux_binprm *) */
+/* sched_process_exec(task, ...) */
 int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     u32 tgid = bpf_get_current_pid_tgid() >> 32;
     const struct config *c = settings();
@@ -24,7 +23,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
         if (!is_selected || c->chooses & CHOOSES_PROGRAMS)
             policy.update(&tgid, &pending);
     }
-    struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + sizeof(struct exec_head) + NAME_MAX + ARGS_MAX, 0);
+    struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + sizeof(struct exec_head) + ARGS_MAX + PATH_LEN + NAME_LEN, 0);
     if (!rec) {
         lose(0);
         if (!is_selected)
@@ -43,17 +42,16 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     head->uid = bpf_get_current_uid_gid();
     head->is_selected = is_selected;
     bpf_get_current_comm(head->comm, sizeof head->comm);
-    u8 *data = rec->data + sizeof *head;
-    s32 n = bpf_probe_read_kernel_str(data, NAME_MAX, (void *)read_u64(ctx->args[2] + OFF_BPRM_FILENAME));
-    head->name_len = n > 0 ? n : 0;
     u64 memory = read_u64(task + OFF_TASK_MM);
+    if (walk_path(rec, sizeof *head + ARGS_MAX, read_u64(memory + OFF_MM_EXE_FILE)))
+        head->path_len = rec->len;
     u64 start = read_u64(memory + OFF_MM_ARG_START);
     u64 length = read_u64(memory + OFF_MM_ARG_END) - start;
     if (length > ARGS_MAX)
         length = ARGS_MAX;
-    if (!bpf_probe_read_user(data + NAME_MAX, length, (void *)start))
+    if (!bpf_probe_read_user(rec->data + sizeof *head, length, (void *)start))
         head->args_len = length;
-    rec->len = sizeof *head + NAME_MAX + ARGS_MAX;
+    rec->len = sizeof *head + ARGS_MAX + head->path_len;
     bpf_ringbuf_submit(rec, WAKEUP);
     return 0;
 }

@@ -84,11 +84,14 @@ struct file_piece {
     u64 path_known; /* 0: it does not lead to the root */
 };
 
-/* The data of REC_EXEC: this, then the file name, then the arguments as the kernel lays them out (NUL between). */
+/*
+ * The data of REC_EXEC: this, then 1024 bytes for the arguments as the kernel lays them out (NUL between), then the names on the path
+ * of the program's file from the process's root, the last one first, NUL behind each.
+ */
 struct exec_head {
     u32 ppid;
     u32 uid;
-    u16 name_len;
+    u16 path_len; /* 0: it does not lead to the root */
     u16 args_len;
     u32 is_selected; /* by what it inherited; else user space decides */
     char comm[16];

@@ -49,8 +49,12 @@ def run(*command: str | Path) -> None:
 def test_children_are_captured_however_short_they_live(quick: Path, server: Recorder) -> None:
     with Capture() as capture:
         for number in range(101):
-            run(quick, str(server.server_port), f"{number:03}")
+            subprocess.run(
+                [f"../{quick.parent.name}/{quick.name}", str(server.server_port), f"{number:03}"], cwd=quick.parent, check=True
+            )
     assert clients_of(capture) == [f"{number:03}" for number in range(101)]
+    clients = [seen for seen in capture.transactions if not is_server(seen)]
+    assert {seen["metadata"]["process_exe"] for seen in clients} == {str(quick)}
 
 
 def test_each_process_is_told_of_when_it_starts_is_replaced_and_stops(quick: Path, server: Recorder) -> None:

@@ -8,6 +8,7 @@ LLVM is needed. What every host needs is compiled first, so that capture begins 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -35,7 +36,7 @@ _HEADERS = (
 )  # fmt: skip
 _ESSENTIAL = (
     ("sockets.bpf.c", "ciphertext.bpf.c", "uring.bpf.c"),
-    ("processes.bpf.c", "files.bpf.c", "names.bpf.c", "handles.bpf.c", "openssl.bpf.c"),
+    ("files.bpf.c", "processes.bpf.c", "names.bpf.c", "handles.bpf.c", "openssl.bpf.c"),
 )
 _REST = (("jsse.bpf.c", "bio.bpf.c", "gnutls.bpf.c", "nss.bpf.c"), ("go.bpf.c", "rustls.h", "rustls.bpf.c"))
 """What is compiled together, each in a child of its own, two at the same time. Capture begins with the essential ones."""
@@ -169,6 +170,7 @@ def _programs_in(text: str) -> list[str]:
     return [name for name in PROGRAMS if f"\nint {name}(struct " in text]
 
 
+@functools.cache
 def _numbered(name: str) -> str:
     return f'#line 1 "bpf/{name}"\n{(data_folder() / name).read_text()}'
 

@@ -13,7 +13,7 @@ OFFSETS = {
     "OFF_TASK_REAL_PARENT": ("task_struct", "real_parent"),
     "OFF_MM_ARG_START": ("mm_struct", "arg_start"),
     "OFF_MM_ARG_END": ("mm_struct", "arg_end"),
-    "OFF_BPRM_FILENAME": ("linux_binprm", "filename"),
+    "OFF_MM_EXE_FILE": ("mm_struct", "exe_file"),
     "OFF_FILES_FDT": ("files_struct", "fdt"),
     "OFF_FDT_FD": ("fdtable", "fd"),
     "OFF_FILE_PRIVATE": ("file", "private_data"),

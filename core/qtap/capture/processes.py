@@ -73,8 +73,7 @@ class ProcessTable:
     ) -> Process:
         """Take what the kernel told of a process that replaced its program at `at`; gives its new entry.
 
-        The path that /proc gives is better than the one of the call, which may be relative or a script; it is taken while it
-        can be had.
+        The path that /proc gives is that of the host, also where the process has another root; it is taken while it can be had.
         """
         before = self._entries.get(pid) if pid not in self._ended else None
         container = self.containers.of(pid) or (before.container if before else None)

@@ -24,7 +24,7 @@ TOTALS = struct.Struct("<3Q")
 """The data of a socket's CLOSE: bytes sent, received, and of those taken out by the process."""
 
 _EXEC_HEAD = struct.Struct("<IIHHI16s")
-_NAME_MAX = 256
+_ARGS_MAX = 1024
 
 
 class Exec:
@@ -35,11 +35,11 @@ class Exec:
     def __init__(self, pid: int, at: int, data: bytes) -> None:
         self.pid = pid
         self.at = at
-        self.ppid, self.uid, name_length, args_length, selected, comm = _EXEC_HEAD.unpack_from(data)
+        self.ppid, self.uid, path_length, args_length, selected, comm = _EXEC_HEAD.unpack_from(data)
         self.selected = bool(selected)
-        name = data[_EXEC_HEAD.size : _EXEC_HEAD.size + name_length]
-        start = _EXEC_HEAD.size + _NAME_MAX
-        args = data[start : start + args_length]
-        self.exe = name.partition(b"\0")[0].decode(errors="surrogateescape")
+        args = data[_EXEC_HEAD.size : _EXEC_HEAD.size + args_length]
+        names = data[_EXEC_HEAD.size + _ARGS_MAX :][:path_length].split(b"\0")
+        self.exe = b"/".join(reversed(names)).decode(errors="surrogateescape")
+        """From the root of the process; empty when it does not lead there."""
         self.comm = comm.partition(b"\0")[0].decode(errors="replace")
         self.args = [arg.decode(errors="replace") for arg in args.removesuffix(b"\0").split(b"\0")] if args else []
