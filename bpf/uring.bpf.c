@@ -105,6 +105,8 @@ int on_uring(struct bpf_raw_tracepoint_args *ctx) {
     if (shape == SHAPE_BUFFER && awaits_hello(state)) {
         if (state->kind == KIND_UNKNOWN)
             state->kind = wanted_kind_of(call.walk.base, result, &state->streams[op & 1], state->from_start);
+        if (state->kind == KIND_OTHER)
+            tell_other(&call.header, sk, state, &head);
         if (state->kind == KIND_TLS)
             take_hello(sk, state, &head, op & 1, call.walk.base, result);
     }

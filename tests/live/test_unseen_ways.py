@@ -168,5 +168,22 @@ def test_io_uring_is_seen_whatever_the_operation(capture: Capture, uring: Path, 
         assert "incomplete" not in seen
 
 
+@pytest.mark.parametrize("polls", [[], ["poll"]])
+def test_io_uring_that_carries_no_http_is_told_of_with_its_bytes(capture: Capture, uring: Path, polls: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with subprocess.Popen([uring, str(port), "other", *polls]) as client:
+            served, _ = listener.accept()
+            with served:
+                if client.poll() == 77:
+                    pytest.skip("this kernel allows no io_uring")
+                assert served.recv(100) == b"\002no HTTP"
+                served.sendall(b"\003nor I")
+        assert client.returncode == 0
+    told = ends(capture, port)[0]
+    assert told["source"]["exe"] == str(uring)
+    assert (told["l7Protocol"], told["bytesSent"], told["bytesReceived"]) == ("other", 8, 6)
+
+
 def _port(transaction: Fields) -> int:
     return int(transaction["metadata"]["remote_address"].rpartition(":")[2])

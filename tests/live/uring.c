@@ -1,4 +1,7 @@
-/* A client that speaks HTTP through io_uring: uring PORT WAY [poll]. Raw system calls: liburing is not needed. */
+/*
+ * A client that speaks HTTP through io_uring: uring PORT WAY [poll], or eight bytes of something else: uring PORT other [poll].
+ * Raw system calls: liburing is not needed.
+ */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <linux/io_uring.h>
@@ -78,17 +81,21 @@ int main(int argc, char **argv) {
     static const int ways[][2] = {{IORING_OP_SEND, IORING_OP_RECV}, {IORING_OP_WRITE, IORING_OP_READ},
         {IORING_OP_SENDMSG, IORING_OP_RECVMSG}, {IORING_OP_WRITEV, IORING_OP_READV}, {IORING_OP_SEND_ZC, IORING_OP_RECV}};
     static char request[256], answer[1 << 20];
-    int way = atoi(argv[2]), fd = socket(AF_INET, SOCK_STREAM, 0), got = 0;
+    int way = atoi(argv[2]), is_other = !strcmp(argv[2], "other"), fd = socket(AF_INET, SOCK_STREAM, 0), got = 0;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))};
     inet_aton("127.0.0.1", &address.sin_addr);
     start(argc > 3);
     if (connect(fd, (struct sockaddr *)&address, sizeof address))
         return 1;
     int size = sprintf(request, "GET /?size=50000 HTTP/1.1\r\nHost: uring\r\nX-Id: way-%d\r\nConnection: close\r\n\r\n", way);
+    if (is_other)
+        size = sprintf(request, "\002no HTTP");
     if (pass(fd, ways[way][0], request, size) != size)
         return 2;
     for (int n; (n = pass(fd, ways[way][1], answer + got, sizeof answer - got)) > 0;)
         got += n;
+    if (is_other)
+        return got != 6;
     char *body = strstr(answer, "\r\n\r\n");
     return body && answer + got - body - 4 == 50000 ? 0 : 3;
 }
