@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qtap import __version__
+from qtap.usage import Commands, Pid, Size, TlsProbes, Toggles, printable
 
 if TYPE_CHECKING:
     import logging
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from qtap.config.document import ConfigError
     from qtap.config.tap import Tap
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _EPILOG = """\b
 Examples:
   sudo qtap-tui                              everything on this host, on the screen
@@ -36,59 +34,6 @@ Exit status: 0 ended as asked, 1 failed while running, 2 wrong usage or configur
 3 this host cannot capture."""
 
 
-class Size(click.ParamType[int]):
-    """A number of bytes: `500`, `64KB`, `1.5mb`, `2GB`; units are powers of 1024."""
-
-    name = "size"
-
-    def __init__(self, least: int, most: int) -> None:
-        self._least, self._most = least, most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 - click's type
-        """Give the bytes; fail with a sentence that names the bounds."""
-        if isinstance(value, int):
-            return value
-        match = _SIZE.fullmatch(value.strip())
-        if not match:
-            self.fail(f"{value!r} is not a size such as 64KB, 2MB or 1GB", param, ctx)
-        size = int(float(match[1]) * _UNITS[match[2].lower()])
-        if not self._least <= size <= self._most:
-            self.fail(f"{value} is not between {self._least} and {self._most} bytes", param, ctx)
-        return size
-
-
-class TlsProbes(click.ParamType[tuple[str, ...]]):
-    """Names of TLS libraries, separated by commas."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401
-        """Give the names; fail with a sentence that lists the known ones."""
-        from qtap.capture.tls import NAMES
-
-        names = tuple(name.strip() for name in value.split(","))
-        for name in names:
-            if name not in NAMES:
-                self.fail(f"{name!r} is no TLS library with probes; known are: {', '.join(NAMES)}", param, ctx)
-        return names
-
-
-class Toggles(click.ParamType[str]):
-    """What to trace, as qtap's option of the same name takes it."""
-
-    name = "toggles"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
-        """Give the text; fail where it is not understood."""
-        from qtap.flow.toggles import MODULES, TraceError, parse
-
-        try:
-            parse(value)
-        except TraceError as error:
-            self.fail(f"{error}; mod: takes {', '.join(sorted(MODULES))}", param, ctx)
-        return str(value)
-
-
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
@@ -100,6 +45,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 
 
 @click.group(
+    cls=Commands,
     invoke_without_command=True,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -117,7 +63,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @click.option(
     "--pid",
     "pids",
-    type=click.IntRange(1),
+    type=Pid(),
     multiple=True,
     help="Capture only this process and its children; with --exe or --container: also this.",
 )
@@ -237,11 +183,6 @@ def _start_logging(given: dict[str, Any]) -> None:
     logging.basicConfig(level=given["log_level"].upper(), handlers=[handler])
 
 
-def printable(text: str) -> str:
-    """Escape what is not printable: a path that somebody chose may hold what a terminal obeys."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
-
-
 def _printable(formatter: logging.Formatter) -> logging.Formatter:
     plain = formatter.format
 
@@ -250,7 +191,7 @@ def _printable(formatter: logging.Formatter) -> logging.Formatter:
 
 
 @command.command()
-@click.option("--pid", type=click.IntRange(1), default=None, help="Say step by step why this process shows or does not.")
+@click.option("--pid", type=Pid(), default=None, help="Say step by step why this process shows or does not.")
 @click.pass_context
 def doctor(ctx: click.Context, pid: int | None) -> None:
     """Check what capture needs on this host, and what decides on one process.

@@ -72,6 +72,37 @@ def test_a_process_that_is_gone_is_one_failure() -> None:
 def test_a_kernel_thread_has_no_program() -> None:
     (check,) = diagnose(2)
     assert not check.ok
+    assert check.detail == "2 (kthreadd) is a thread of the kernel, which runs no program"
+
+
+def test_a_thread_is_told_from_its_process() -> None:
+    with python("import threading; threading.Thread(target=lambda: threading.Event().wait(60), daemon=True).start()") as pid:
+        (thread,) = {int(name) for name in os.listdir(f"/proc/{pid}/task")} - {pid}  # noqa: PTH208
+        (check,) = diagnose(thread)
+        assert (check.detail, check.remedy) == (f"{thread} is one thread of the process {pid}", f"ask for {pid}")
+
+
+def test_one_that_has_ended_but_was_not_waited_for_says_so() -> None:
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    (check,) = diagnose(process.pid)
+    assert check.detail == f"{process.pid} (true) has ended, and waits for its parent to hear of it"
+    process.wait()
+
+
+def test_one_that_cannot_be_looked_into_is_not_taken_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "status").write_text("Name:\tinit\nState:\tS (sleeping)\nTgid:\t7\nVmSize:\t1 kB\n")
+    (check,) = diagnose(7, tmp_path)
+    assert (check.ok, check.detail) == (None, "7 (init) is just being started or ended")
+
+    def refuse(_path: str) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "readlink", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    (check,) = diagnose(7, tmp_path)
+    assert "this kernel hides the program and the files of 7 (init) even from root" in check.detail
 
 
 def test_this_process_is_found_through_ipv6_too() -> None:

@@ -27,10 +27,16 @@ def diagnose(pid: int, procfs: Path = Path("/proc")) -> Iterator[Check]:
     """Look at everything that decides on what is seen of process `pid`, the most basic first."""
     process = ProcessTable(procfs=str(procfs)).get(pid)
     if not process.exe:
-        yield _missing(pid, procfs)
+        yield _without_program(pid, procfs)
+        return
+    if (whole := _status(pid, procfs).get("Tgid", str(pid))) != str(pid):
+        remedy = f"ask for {whole}"
+        yield Check("process", ok=False, detail=f"{pid} is one thread of the process {whole}", remedy=remedy)
         return
     where = f" in container {process.container.name or process.container.id}" if process.container else ""
     yield Check("process", ok=True, detail=f"{pid} is {process.exe}, started by {process.user or process.uid}{where}")
+    if pid == os.getpid() or any(word.endswith("/qtap-tui") for word in process.args[:2]):
+        yield Check("capture", ok=None, detail="it is qtap-tui itself, which never shows what it says on its own behalf")
     yield _bits(pid, procfs)
     descriptors = list(_descriptors(pid, procfs))
     yield from _sockets(pid, procfs, descriptors)
@@ -39,11 +45,40 @@ def diagnose(pid: int, procfs: Path = Path("/proc")) -> Iterator[Check]:
         yield Check("io_uring", ok=None, detail="it uses io_uring, where bytes that a kernel thread moves are only counted")
 
 
-def _missing(pid: int, procfs: Path) -> Check:
-    if (procfs / str(pid)).exists():
-        remedy = "run it with sudo" if os.geteuid() else "choose a process with a program"
-        return Check("process", ok=False, detail=f"{pid} has no program that can be read", remedy=remedy)
-    return Check("process", ok=False, detail=f"no process has the number {pid}", remedy="see ps -e for those that run")
+def _without_program(pid: int, procfs: Path) -> Check:
+    """Say why the program of a process cannot be told."""
+    status = _status(pid, procfs)
+    if not status:
+        return Check("process", ok=False, detail=f"no process has the number {pid}", remedy="see ps -e for those that run")
+    called = f"{pid} ({status.get('Name', '')})"
+    if status.get("State", "").startswith(("Z", "X")):
+        detail, remedy = f"{called} has ended, and waits for its parent to hear of it", "see ps -e for those that run"
+        return Check("process", ok=False, detail=detail, remedy=remedy)
+    try:
+        os.readlink(procfs / str(pid) / "exe")  # noqa: PTH115
+    except PermissionError:
+        if os.geteuid():
+            return Check("process", ok=False, detail=f"{called} is another user's", remedy="run it with sudo")
+        detail = (
+            f"this kernel hides the program and the files of {called} even from root: its unencrypted HTTP is seen, "
+            "its TLS only where another process uses the same library"
+        )
+        return Check("process", ok=None, detail=detail)
+    except OSError:
+        pass
+    if "VmSize" in status:
+        return Check("process", ok=None, detail=f"{called} is just being started or ended", remedy="ask again")
+    detail, remedy = f"{called} is a thread of the kernel, which runs no program", "choose a process with a program"
+    return Check("process", ok=False, detail=detail, remedy=remedy)
+
+
+def _status(pid: int, procfs: Path) -> dict[str, str]:
+    """Give the fields of /proc/PID/status (proc(5)); none when there is no such process."""
+    try:
+        lines = (procfs / str(pid) / "status").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _bits(pid: int, procfs: Path) -> Check:
@@ -124,7 +159,7 @@ def _tls(pid: int, procfs: Path) -> Iterator[Check]:
         names = " and ".join(finding.points)
         if names:
             count = sum(map(len, finding.points.values()))
-            yield Check("TLS", ok=True, detail=f"{library.name} holds {names}; {count} probes read its plaintext")
+            yield Check("TLS", ok=True, detail=f"{library.name} holds {names}; {count} probes are for it")
         if finding.problem:
             yield Check("TLS", ok=False, detail=f"{library.name}: {finding.problem}", remedy="watch the other end instead")
         if library.deleted and names:

@@ -1,0 +1,30 @@
+"""Wrong usage is one sentence with its place, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from qtap.cli import command
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--recrod x", "qtap-tui: there is no option --recrod; did you mean --record?"),
+        ("--zzz", "qtap-tui: there is no option --zzz; see qtap-tui --help"),
+        ("--pid x", "qtap-tui: --pid: 'x' is no number of a process, such as 4711"),
+        ("--pid", "qtap-tui: option '--pid' requires an argument"),
+        ("--level x", "qtap-tui: --level: 'x' is not one of 'summary', 'headers', 'full'"),
+        ("--http-buffer-size x", "qtap-tui: --http-buffer-size: 'x' is not a size such as 64KB, 2MB or 1GB"),
+        ("--demo --replay x", "qtap-tui: --demo and --replay exclude each other"),
+        ("--replay /nowhere/x --no-ui", "qtap-tui: cannot read /nowhere/x: no such file or directory"),
+        ("record", "qtap-tui: no such command 'record'; see qtap-tui --help"),
+        ("doctor --pid 0", "qtap-tui doctor: --pid: '0' is no number of a process, such as 4711"),
+        ("validate", "qtap-tui validate: missing argument 'FILE'; see qtap-tui validate --help"),
+        ("validate a \x1b[31mb", "qtap-tui validate: got unexpected extra argument (\\x1b[31mb); see qtap-tui validate --help"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(line: str, told: str) -> None:
+    done = CliRunner().invoke(command, line.split(" "), prog_name="qtap-tui")
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"{told}\n")
