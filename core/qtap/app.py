@@ -283,13 +283,13 @@ def run_screen(options: Options) -> int:
     if first := session.must_compile:
         session.start()
     # the one place where the engine's command reaches for the screen
-    from qtap_tui.app import ThemeError, run
+    from qtap_tui.app import SettingsError, run
 
     if not first:
         session.start()
     try:
         status = run(session, capture_title=session.title, theme=options.theme)
-    except ThemeError as error:
+    except SettingsError as error:
         raise UsageError(str(error)) from None
     finally:
         session.stop()

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from textual.dom import DOMNode
 
-from qtap_tui.actions import ACTIONS, BY_ID, PLACES, Action, key_name
+from qtap_tui.actions import ACTIONS, BY_ID, PLACES, TOGETHER, Action, key_name
 from qtap_tui.app import QtapApp
 from qtap_tui.screens.copy import CopyScreen
 from qtap_tui.screens.help import help_lines
@@ -43,7 +43,7 @@ def test_every_action_has_its_method(action: Action) -> None:
 
 
 def test_no_key_does_two_things_where_both_apply() -> None:
-    for places in (("app", "requests", "list", "lines"), ("app", "requests", "detail", "lines"), ("copy",)):
+    for places in TOGETHER:
         keys = Counter(key for action in ACTIONS if action.place in places for key in action.keys.split(","))
         assert [key for key, count in keys.items() if count > 1] == []
 

@@ -278,12 +278,15 @@ async def test_a_small_screen_shows_a_problem_and_losses_before_the_probes() -> 
         screen.look()
         await screen.pilot.pause()
         assert "0/s  following  3 rows" in screen.status
-        assert "MiB  recording to" in screen.status
-        assert screen.status.rstrip().endswith("…")
-        feed.engine = msgspec.structs.replace(feed.engine, message="7 probes in a.so, b.so, libc.so.6")
-        screen.look()
-        await screen.pilot.pause()
-        assert screen.status.rstrip().endswith("  7 probes in a.so +2")
+        assert screen.status.rstrip().endswith("MiB  recording to a.jsonl.zst +3")
+        for message, shown in (
+            ("7 probes in /usr/lib/a.so, /lib/b.so, /opt/libc.so.6", "7 probes in a.so, b.so +1"),
+            ("54 probes in /usr/lib/x86_64-linux-gnu/libgnutls.so.30.34.3, /lib/b.so", "  54 probes"),
+        ):
+            feed.engine = msgspec.structs.replace(feed.engine, message=message)
+            screen.look()
+            await screen.pilot.pause()
+            assert screen.status.rstrip().endswith(shown)
 
 
 async def test_losses_are_counted_anew_when_the_list_is_cleared() -> None:
@@ -306,9 +309,9 @@ async def test_losses_are_counted_anew_when_the_list_is_cleared() -> None:
     ("host", "shown"),
     [
         ("127.0.0.1:38443", "127.0.0.1:38443"),
-        ("orders.internal.example.com:8443", "orde…mple.com:8443"),
-        ("orders.internal.example.com", "orders.…mple.com"),
-        ("[2001:db8::17]:50051", "[200…::17]:50051"),
+        ("orders.internal.example.com:8443", "order….com:8443"),
+        ("orders.internal.example.com", "orders.…ple.com"),
+        ("[2001:db8::17]:50051", "[200…:17]:50051"),
     ],
 )
 async def test_a_small_screen_shows_the_port_of_each_host(host: str, shown: str) -> None:

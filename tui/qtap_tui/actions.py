@@ -27,6 +27,14 @@ PLACES: dict[Place, str] = {
 }
 """Where an action applies, in the order of the help."""
 
+TOGETHER: tuple[tuple[Place, ...], ...] = (
+    ("app", "requests", "list", "lines"),
+    ("app", "requests", "detail", "lines"),
+    ("app", "copy"),
+    ("app", "filter"),
+)
+"""Places whose keys apply at the same time, so that none may do two things."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:

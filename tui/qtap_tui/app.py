@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 from textual import events
@@ -17,15 +17,16 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
 
-from qtap_tui import themes
+from qtap_tui import keymap, themes
 from qtap_tui.actions import ACTIONS, bindings
 from qtap_tui.driver import TerminalDriver
 from qtap_tui.feed import Feed
 from qtap_tui.screens.help import HelpScreen
 from qtap_tui.screens.requests import RequestsScreen
+from qtap_tui.settings import SettingsError
 from qtap_tui.themes import ThemeError
 
-__all__ = ["QtapApp", "ThemeError", "run"]
+__all__ = ["QtapApp", "SettingsError", "run"]
 
 _GARBAGE = (700, 10, 1000)
 """Thresholds of the collector. A full collection, which takes 40 ms where 100 000 rows are held, comes once in some minutes;
@@ -45,6 +46,7 @@ class QtapApp(App[int]):
         feed: Feed,
         theme: Theme,
         *,
+        keymap: Mapping[str, str] | None = None,
         capture_title: str = "",
         on_ready: Callable[[], None] | None = None,
         now: Callable[[], int] = time.time_ns,
@@ -56,6 +58,7 @@ class QtapApp(App[int]):
         self.theme = theme.name
         self._requests = RequestsScreen(feed, capture_title=capture_title, now=now)
         self._on_ready = on_ready
+        self.set_keymap({**keymap} if keymap else {})
 
     def get_default_screen(self) -> Screen[None]:
         """Begin with the requests."""
@@ -135,10 +138,10 @@ def run(feed: Feed, *, capture_title: str = "", theme: str | None = None, on_rea
     """Show `feed` until the user or a signal ends it; give the exit status, with the terminal as it was.
 
     `on_ready` is called on this thread as soon as the first picture stands: start the engine there. Signals INT, TERM and HUP
-    end the screen. Raises ThemeError before anything is painted.
+    end the screen. Raises SettingsError before anything is painted.
     """
     name = theme or (themes.WITHOUT_COLOUR if "NO_COLOR" in os.environ else themes.DEFAULT)
-    app = QtapApp(feed, themes.load(name), capture_title=capture_title, on_ready=on_ready)
+    app = QtapApp(feed, themes.load(name), keymap=keymap.load(), capture_title=capture_title, on_ready=on_ready)
     gc.set_threshold(*_GARBAGE)
     app.run()
     return app.return_code or 0

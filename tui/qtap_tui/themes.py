@@ -6,7 +6,6 @@ key, a wrong type or a wrong colour is refused with one sentence that names file
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
 from qtap_tui.palette import FALLBACKS
+from qtap_tui.settings import SettingsError, folder
 
 DEFAULT = "dark"
 WITHOUT_COLOUR = "ansi"
@@ -26,19 +26,19 @@ _FLAGS = frozenset({"dark", "ansi"})
 _KEYS = frozenset(field.name for field in fields(Theme)) - {"name"}
 
 
-class ThemeError(ValueError):
+class ThemeError(SettingsError):
     """A theme cannot be used; the text is one sentence with file and key."""
 
 
 def user_folder() -> Path:
-    """Give the folder for the user's own themes (XDG base directory specification)."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "qtap-tui" / "themes"
+    """Give the folder for the user's own themes (settings.py)."""
+    return folder() / "themes"
 
 
 def files() -> dict[str, Path]:
     """Give every theme file by name; the user's own come before shipped ones of the same name."""
     shipped = _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
-    return {path.stem: path for folder in (shipped, user_folder()) for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for place in (shipped, user_folder()) for path in sorted(place.glob("*.yaml"))}
 
 
 def load(name: str) -> Theme:

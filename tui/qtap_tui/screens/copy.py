@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -33,10 +34,10 @@ class Choice(Bar):
             super().__init__()
             self.index = index
 
-    def __init__(self, index: int, action: Action) -> None:
+    def __init__(self, index: int, action: Action, keys: str) -> None:
         super().__init__()
         self._index = index
-        self._spans = (("key", key_name(action.keys).ljust(_KEYS)), ("text", action.help))
+        self._spans = (("key", key_name(keys.partition(",")[0]).ljust(_KEYS)), ("text", action.help))
         self.under_cursor = False
 
     def mark(self, *, under_cursor: bool) -> None:
@@ -65,10 +66,10 @@ class CopyScreen(ModalScreen[None]):
     #choices { width: 64; max-width: 100%; height: auto; padding: 1 2; background: $panel; }
     """
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, keymap: Mapping[str, str]) -> None:
         super().__init__()
         self._transaction = transaction
-        self._choices = [Choice(index, action) for index, action in enumerate(_CHOICES)]
+        self._choices = [Choice(index, action, keymap.get(action.id, action.keys)) for index, action in enumerate(_CHOICES)]
         self._cursor = 0
         self._choices[0].mark(under_cursor=True)
 

@@ -48,7 +48,7 @@ def help_lines(keymap: Mapping[str, str]) -> list[Line]:
     """Give the lines of the help."""
     lines: list[Line] = []
     for place, title in PLACES.items():
-        lines.append((("title", title),))
+        lines.append((("title", title), ("dim", f"   {place}.…")))
         for action in ACTIONS:
             if action.place == place:
                 keys = " ".join(key_name(key) for key in keymap.get(action.id, action.keys).split(","))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import msgspec
@@ -21,7 +21,7 @@ from textual.timer import Timer
 
 from qtap.flow.state import EngineState
 from qtap.model import Transaction
-from qtap_tui.actions import Action, bindings
+from qtap_tui.actions import BY_ID, Action, bindings, key_name
 from qtap_tui.direct import direct_update
 from qtap_tui.document import Span
 from qtap_tui.feed import Feed
@@ -50,7 +50,23 @@ STACKED = 36
 _HINT_SECONDS = 8.0
 _SAID_SECONDS = 6.0
 _NOTHING: Span = ("", "")
-HINT = "Enter details · / filter · p pause · ? keys · q quit"
+_HINTS = {
+    "list.open": "details",
+    "requests.filter": "filter",
+    "requests.pause": "pause",
+    "app.help": "keys",
+    "requests.back": "quit",
+}
+"""The five keys that matter."""
+
+
+def hint(keymap: Mapping[str, str]) -> str:
+    """Name the five keys that matter, as the user's keymap has them."""
+    keys = {name: keymap.get(name, BY_ID[name].keys).partition(",")[0] for name in _HINTS}
+    return " · ".join(f"{key_name(keys[name])} {what}" for name, what in _HINTS.items())
+
+
+HINT = hint({})
 
 
 class RequestsScreen(Screen[None]):
@@ -203,7 +219,7 @@ class RequestsScreen(Screen[None]):
         """Ask what of the request to copy or save; the list stays where it is."""
         transaction = self.detail.transaction if self._is_open else self.list.stay()
         if transaction is not None:
-            self.app.push_screen(CopyScreen(transaction))
+            self.app.push_screen(CopyScreen(transaction, self.app._keymap))  # noqa: SLF001 - Textual is pinned
 
     async def action_clear(self) -> None:
         """Forget every row, once the user says so."""
@@ -350,4 +366,5 @@ class RequestsScreen(Screen[None]):
         if self._hint_until and time.monotonic() > self._hint_until:
             self._hint_on = False
         what = self._title or f"all HTTP(S) on {state.source or 'this host'}"
-        notice.show("text", f"{what} · {HINT}" if self._hint_on else "")
+        keys = hint(self.app._keymap)  # noqa: SLF001 - Textual is pinned
+        notice.show("text", f"{what} · {keys}" if self._hint_on else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _EVICTED = "log"
 """The place where rows leave because the memory limit is reached: what was asked for, so said quietly."""
 _WORTH = 16
 """Cells from which on a part that is cut still says something."""
+_FOLDERS = re.compile(r"(?<!\S)/(?:[^/, ]*/)*")
 _EVERY = 1.0
 """Seconds between two measurements of the rate."""
 
@@ -113,13 +115,14 @@ def _fitted(parts: Sequence[list[Span]], width: int) -> list[Span]:
 
 
 def _shortened(text: str, room: int) -> str:
-    """Give as many members of a list as there is room for, and how many there are more; else cut the text."""
-    members = text.split(", ")
-    for kept in range(len(members) - 1, 0, -1):
-        shorter = f"{', '.join(members[:kept])} +{len(members) - kept}"
-        if len(shorter) <= room:
-            return shorter
-    return fit(text, room)
+    """Leave out folders, then the last members of a list, telling how many, then where the probes are; else cut the text."""
+    members = _FOLDERS.sub("", text).split(", ")
+    shorter = [", ".join(members[:kept]) + _more(len(members) - kept) for kept in range(len(members), 0, -1)]
+    return next((one for one in (*shorter, text.partition(" in ")[0]) if len(one) <= room), fit(text, room))
+
+
+def _more(number: int) -> str:
+    return f" +{number}" if number else ""
 
 
 def _length(parts: Sequence[list[Span]]) -> int:
