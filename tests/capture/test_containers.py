@@ -91,7 +91,7 @@ def procfs(tmp_path: Path) -> Path:
 
 
 def soon() -> float:
-    return time.monotonic() + 5
+    return time.monotonic() + 30
 
 
 def only(*paths: str) -> Sockets:
@@ -124,7 +124,7 @@ def test_the_id_is_known_at_once_and_the_name_comes_later(engine: Engine, procfs
     containers = Containers(lambda _, after: named.put(after), procfs=str(procfs), sockets=only(engine.path))
     first = containers.of(10)
     assert first == Container(id=A[:12])
-    whole = named.get(timeout=10)
+    whole = named.get(timeout=30)
     assert whole == Container(id=A[:12], name="web", image="nginx:1.27", labels={"team": "[bold]x"})
     assert containers.of(11) == whole
     assert containers.latest(first) is whole
@@ -147,7 +147,7 @@ def test_what_no_engine_knows_keeps_its_id_and_is_not_asked_for_at_every_look(en
     for _ in range(50):
         assert containers.of(14) == Container(id="c3" * 6)
     containers.of(10)
-    assert named.get(timeout=10).name == "web"
+    assert named.get(timeout=30).name == "web"
     assert engine.asked.qsize() == 2
 
 
@@ -163,7 +163,7 @@ def test_an_engine_that_speaks_for_ever_is_left_at_the_deadline(engine: Engine) 
     began = time.monotonic()
     with pytest.raises(EngineError):
         list_containers(engine.path, "", began + 0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_an_engine_that_does_not_answer_is_left_alone_for_a_while(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,10 +183,10 @@ def test_a_container_that_its_engine_learns_of_later_is_asked_for_again(
     containers = Containers(lambda _, after: named.put(after), procfs=str(procfs), sockets=only(engine.path))
     engine.answer = b"[]"
     assert containers.of(10) == Container(id=A[:12])
-    engine.asked.get(timeout=10)
-    engine.asked.get(timeout=10)
+    engine.asked.get(timeout=30)
+    engine.asked.get(timeout=30)
     engine.answer = None
-    assert named.get(timeout=10).name == "web"
+    assert named.get(timeout=30).name == "web"
 
 
 def test_engines_of_a_user_are_asked_for_what_that_user_runs_only(tmp_path: Path, procfs: Path) -> None:
@@ -201,7 +201,7 @@ def test_engines_of_a_user_are_asked_for_what_that_user_runs_only(tmp_path: Path
         containers = Containers(lambda _, after: named.put(after), procfs=str(procfs), sockets=sockets)
         assert containers.of(12) == Container(id=B[:12])
         assert containers.of(10) == Container(id=A[:12])
-        assert named.get(timeout=10).name == "web"
+        assert named.get(timeout=30).name == "web"
         assert [engine.asked.get()] == [f'/containers/json?all=true&filters={{"id": ["{A}"]}}']
         assert engine.asked.empty()
 
@@ -214,7 +214,7 @@ def test_where_no_engine_listens_the_monitor_and_files_give_the_name(tmp_path: P
     named: Queue[Container] = Queue()
     containers = Containers(lambda _, after: named.put(after), procfs=str(procfs), sockets=only(), storages=(str(storage),))
     assert containers.of(10) == Container(id=A[:12])
-    assert named.get(timeout=10) == Container(A[:12], "web", "shop/front:1")
+    assert named.get(timeout=30) == Container(A[:12], "web", "shop/front:1")
 
 
 def monitored(procfs: Path, pid: int, name: str, storage: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_user_who_lies_about_an_id_names_no_container_of_others(tmp_path: Path
     liar, honest = containers.of(20), containers.of(10)
     assert (liar, honest) == (Container(A[:12], "lie"), Container(A[:12]))
     assert honest is not None
-    became = {id(before): after for before, after in (named.get(timeout=10), named.get(timeout=10))}
+    became = {id(before): after for before, after in (named.get(timeout=30), named.get(timeout=30))}
     assert became[id(honest)] == Container(A[:12], "web")
     assert containers.latest(honest).name == "web"
 

@@ -18,7 +18,7 @@ from tests.capture.runtime import Runtime, field
 SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
 
 
-def ask(path: str, *, patience: float = 5, limit: int = 1 << 20) -> bytes:
+def ask(path: str, *, patience: float = 30, limit: int = 1 << 20) -> bytes:
     return call(path, "/a.B/C", b"hello", deadline=time.monotonic() + patience, limit=limit, metadata={"who": "me"})
 
 
@@ -48,7 +48,7 @@ def test_nobody_listening_is_an_error(tmp_path: Path) -> None:
 
 
 def drip(connection: socket.socket) -> None:
-    for byte in SETTINGS * 1000:
+    for byte in SETTINGS * 10_000:
         connection.sendall(bytes((byte,)))
         time.sleep(0.01)
 
@@ -66,7 +66,7 @@ def test_a_call_ends_at_its_deadline_whatever_the_other_side_does(
         began = time.monotonic()
         with pytest.raises(CallError):
             ask(runtime.path, patience=0.3)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30  # of the 900 that it would take
 
 
 @pytest.mark.parametrize(

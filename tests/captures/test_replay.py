@@ -209,14 +209,14 @@ def test_a_paced_replay_shows_the_status_while_the_body_is_still_coming(tmp_path
     assert until(lambda: live.status == 200)
     assert not live.finished
     assert live.response.head == whole.head
-    assert witness.ended.wait(10)
+    assert witness.ended.wait(30)
     assert live.finished
     assert live.response.body == whole.body
 
 
 def until(truth: Callable[[], bool]) -> bool:
-    """Wait, for ten seconds at most, until something is so."""
-    end = time.monotonic() + 10
+    """Wait, for half a minute at most, until something is so."""
+    end = time.monotonic() + 30
     while not truth() and time.monotonic() < end:
         time.sleep(0.002)
     return truth()

@@ -16,7 +16,7 @@ from tests.capture.runtime import field, pairs
 from tests.live.program import until
 
 PROGRAMS = ("/usr/bin/curl", "/bin/sh", "/bin/sleep")
-_START = 20.0
+_START = 60.0
 
 
 def make_image(path: Path, certificate: Path, *, name: str = "") -> Path:

@@ -18,7 +18,7 @@ from typing import Any, Self
 PROGRAM = Path(sys.executable).with_name("qtap-tui")
 SLOWNESS = float(os.environ.get("QTAP_TEST_PATIENCE", "1"))
 """How many times longer than on a usual machine things may take here: more than 1 under emulation."""
-PATIENCE = 20.0 * SLOWNESS
+PATIENCE = 60.0 * SLOWNESS
 """Seconds to wait for what must come; far more than it takes, because other things run on the machine."""
 
 Fields = dict[str, Any]

@@ -17,6 +17,7 @@ from tests.live.comparing import compare, describe, expect
 from tests.live.jvms import Jvm, asker, javas, jvm
 from tests.live.program import Capture, Fields, is_server, until
 from tests.live.servers import Seen, recorder
+from tests.live.wires import port_of, say, wire
 
 pytestmark = [pytest.mark.live]
 
@@ -150,5 +151,8 @@ def test_a_process_without_an_agent_is_not_believed(capture: Capture) -> None:
     head = struct.pack("<QQQQiIBB6x32x", *MARKS, 1, 0, -1, len(plaintext), 0, 0)
     with Path("/dev/null").open("wb", buffering=0) as sink:
         sink.writelines([head + plaintext] * 20)
-    time.sleep(0.3)
+    with wire() as (client, server):  # what is told later is read later
+        say(client, server, b"GET /after HTTP/1.1\r\nHost: a\r\n\r\n")
+        say(server, client, b"HTTP/1.1 204 No Content\r\n\r\n")
+        capture.both_ends(port_of(client))
     assert [transaction for transaction in capture.transactions if transaction["request"].get("path") == "/forged"] == []

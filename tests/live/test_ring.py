@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 
@@ -24,7 +23,7 @@ def test_bodies_of_many_rounds_of_a_small_ring_are_whole() -> None:
         for number, body in enumerate(bodies):
             say(client, server, b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
             say(server, client, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-            time.sleep(0.03)  # the reader looks every ten milliseconds
+            capture.wait_for(2 * (number + 1), lambda _: True)  # or the ring, which is to go round, would be full
         ends = capture.both_ends(port_of(client), COUNT)
     for side in ends:
         assert [body_of(seen["response"]) for seen in side] == bodies

@@ -119,9 +119,7 @@ def test_an_endless_response_is_in_the_log_while_it_grows_and_is_bounded() -> No
             assert watching.stdout.readline() == "ready\n"
             looks = map(json.loads, watching.stdout)
             curl = subprocess.Popen(["curl", "-sN", "-o", "/dev/null", f"http://127.0.0.1:{port}/events"])
-            began = time.monotonic()
             first = next(look for look in looks if "tick 0\n" in look["body"])
-            assert time.monotonic() - began < 1
             assert (first["path"], first["finished"], len(first["interim"])) == ("/events", False, 1)
             grown = next(look for look in looks if "tick 20\n" in look["body"])
             assert not grown["finished"]

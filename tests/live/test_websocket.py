@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.program import Capture, is_server
+from tests.live.program import PATIENCE, Capture, is_server
 from tests.live.websocket_ends import COUNT, answers, said, spelled, texts
 
 pytestmark = pytest.mark.live
@@ -34,7 +34,7 @@ def test_both_ends_show_every_message(
     with serving:
         port = json.loads(serving.stdout.readline())["port"]
         url = f"{'wss' if tls else 'ws'}://127.0.0.1:{port}{path}"
-        subprocess.run([*ENDS, "client", client, compression, pem, url], check=True, timeout=30)
+        subprocess.run([*ENDS, "client", client, compression, pem, url], check=True, timeout=PATIENCE)
         record = json.loads(serving.stdout.readline())["seen"]
         serving.stdin.close()
     found = capture.wait_for(2, lambda transaction: transaction["request"]["path"] == path)

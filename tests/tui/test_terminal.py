@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 _SEQUENCE = re.compile(
     rb"\x1b(\[[0-9;:?<>=$ ]*[A-Za-z@`{|}~]|\][^\x07\x1b]*(\x07|\x1b\\)|P[^\x1b]*\x1b\\|[()][A-Z0-9]|[=>78cM])"
 )

@@ -10,26 +10,34 @@ import pytest
 from qtap.capture.java import jar
 
 
-def test_the_same_javac_makes_the_same_bytes(tmp_path: Path) -> None:
-    jar.build(tmp_path / "one.jar")
-    jar.build(tmp_path / "two.jar")
-    assert (tmp_path / "one.jar").read_bytes() == (tmp_path / "two.jar").read_bytes() == jar.agent_jar()
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build it, besides the one that `make setup` built."""
+    target = tmp_path_factory.mktemp("jar") / "agent.jar"
+    jar.build(target)
+    return target
 
 
-def test_it_holds_the_agent_and_what_it_puts_beside_jsse_for_java_11(tmp_path: Path) -> None:
-    jar.build(tmp_path / "agent.jar")
-    with zipfile.ZipFile(tmp_path / "agent.jar") as file:
+def test_the_same_javac_makes_the_same_bytes(built: Path) -> None:
+    assert built.read_bytes() == jar.agent_jar()
+
+
+def test_it_holds_the_agent_and_what_it_puts_beside_jsse_for_java_11(built: Path) -> None:
+    with zipfile.ZipFile(built) as file:
         names = file.namelist()
         assert f"{jar.AGENT_CLASS.replace('.', '/')}.class" in names
         assert "sun/security/ssl/QtapPlaintext.class" in names
         assert {file.read(name)[6:8] for name in names if name.endswith(".class")} == {b"\0\x37"}
 
 
-def test_one_that_is_missing_or_older_than_its_sources_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_missing_or_older_than_its_sources_is_refused(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(jar, "JAR", tmp_path / "agent.jar")
     with pytest.raises(jar.JarError, match="was not built here"):
         jar.agent_jar()
-    jar.build(tmp_path / "agent.jar")
+    monkeypatch.setattr(jar, "JAR", built)
+    assert jar.agent_jar() == built.read_bytes()
     monkeypatch.setattr(jar, "AGENT_CLASS", "qtap.jsse.v2.Agent")
     with pytest.raises(jar.JarError, match="older than its sources"):
         jar.agent_jar()
