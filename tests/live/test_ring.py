@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
@@ -19,7 +20,7 @@ def test_bodies_of_many_rounds_of_a_small_ring_are_whole() -> None:
     dice = random.Random(7)  # noqa: S311 - lengths and bytes that differ, not secrets
     bodies = [dice.randbytes(dice.randrange(1, 60_000)) for _ in range(COUNT)]
     assert sum(map(len, bodies)) > 5 * RING
-    with Capture("--ring-size", str(RING)) as capture, wire() as (client, server):
+    with Capture("--ring-size", str(RING), "--pid", str(os.getpid())) as capture, wire() as (client, server):
         for number, body in enumerate(bodies):
             say(client, server, b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
             say(server, client, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
