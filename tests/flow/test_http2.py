@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from qtap.model import Transaction
+from qtap.flow.table import ConnectionTable
+from qtap.model import Process, Transaction
 from tests.flow.kernel import Stream, Told, told_by
 from tests.wire.http2_talk import ACK, SETTINGS, Talk, check, data, frame, traffic
 from tests.wire.watching import show
@@ -15,6 +16,25 @@ UPGRADE = (
 )
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def test_what_is_kept_to_find_http2_is_given_up_where_it_would_take_too_much_memory() -> None:
+    told, talk = Told(), Talk()
+    table = ConnectionTable(told, Process, body_limit=1 << 20, live_limit=100_000)
+    callers = [Stream(10, 4000 + n, 80, sk=0x1000 + n, peer="10.0.0.2", opened=0) for n in range(10)]
+    for caller in callers:
+        table.take(caller.sends(data(1, bytes(30_000))[:20_000]), 0)
+    held = sum(one.held for one in table._table.values())  # noqa: SLF001 - the memory that is told of
+    assert held > 200_000
+    table.tick()
+    assert sum(one.held for one in table._table.values()) == 0  # noqa: SLF001 - likewise
+    ask = frame(1, 5, 3, talk.block([(":method", "GET"), (":path", "/x")], from_client=True))
+    answer = frame(1, 5, 3, talk.block([(":status", "204")], from_client=False))
+    for caller in callers:
+        table.take(caller.sends(ask), 0)
+        table.take(caller.receives(answer), 0)
+    table.stop()
+    assert [show(t) for t in told.finished] == ["GET /x > 204"] * 10
 
 
 def both_ends(first: int, opened: int) -> Told:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from h2.events import DataReceived, RequestReceived, StreamEnded
 
 from tests.live.asking import COUNT, asks
 from tests.live.command_clients import with_curl_http2
 from tests.live.comparing import compare, compare_ends, expect
-from tests.live.http2_ends import Client, http2_server
+from tests.live.http2_ends import Client, End, http2_server
 from tests.live.program import Capture, Fields, body_of, client_port, is_server
 from tests.live.servers import Seen, digest
 
@@ -119,6 +122,42 @@ def test_every_request_of_node_is_captured_as_the_server_saw_it() -> None:
             seen.request_headers.append(("cookie", "; ".join(cookies)))
         compare(capture.transactions, server.seen)
         assert capture.of("loss") == []
+
+
+def test_a_tunnel_is_opaque_and_its_bytes_are_counted_at_both_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Capture() as capture:
+
+        def serve() -> None:
+            with listener.accept()[0] as sock:
+                end = End(sock, is_client=False)
+                while (events := end.events()) is not None:
+                    for event in events:
+                        if isinstance(event, RequestReceived):
+                            end.h2.send_headers(1, [(":status", "200")])
+                        elif isinstance(event, DataReceived):
+                            end.h2.send_data(1, 3 * event.data, end_stream=bool(event.stream_ended))
+                    end.flush()
+
+        answering = threading.Thread(target=serve)
+        answering.start()
+        with socket.create_connection(listener.getsockname()) as sock:
+            end = End(sock, is_client=True)
+            end.h2.send_headers(1, [(":method", "CONNECT"), (":authority", "db:5432")])
+            for last in (False, False, True):
+                end.h2.send_data(1, b"?" * 1000, end_stream=last)
+                end.flush()
+            while not any(isinstance(event, StreamEnded) for event in end.events() or ()):
+                end.flush()
+        answering.join(5)
+        client, server = sorted(capture.wait_for(2, lambda _: True), key=is_server)
+    for one in (client, server):
+        assert (one["request"]["method"], one["request"]["protocol"], one["response"]["status"]) == ("CONNECT", "http2", 200)
+        assert "incomplete" not in one
+        assert not body_of(one["request"])
+        assert not body_of(one["response"])
+    # Three frames each way, and one with headers of some twenty bytes.
+    assert 3027 < client["metadata"]["bytes_sent"] == server["metadata"]["bytes_received"] < 3100
+    assert 9027 < client["metadata"]["bytes_received"] == server["metadata"]["bytes_sent"] < 9100
 
 
 def test_both_ends_of_a_reply_are_joined_by_their_stream(certificate: Path) -> None:

@@ -20,7 +20,10 @@ class Message(msgspec.Struct, gc=False):
     body: bytes | bytearray = b""
     """After transfer decoding, before content decoding, cut at the body limit. A bytearray while it grows, then bytes."""
     body_size: int = 0
-    """Bytes of the whole body so far, counting those beyond the limit and those known to be lost."""
+    """Bytes of the whole body so far, counting those beyond the limit and those known to be lost.
+
+    Where the transaction is marked `request_body_size_unknown` or `response_body_size_unknown`, only what was counted.
+    """
     trailers: bytes = b""
     """Trailer lines (RFC 9110 section 6.5), of HTTP/1 as on the wire."""
     wire_size: int = 0

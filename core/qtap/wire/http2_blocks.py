@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from qtap.wire.hpack import Decoder, Entry
 from qtap.wire.http2_syntax import SIZE
@@ -12,7 +14,7 @@ MAX_BLOCK: Final = 1 << 20
 """Bytes held of a header block; a longer one counts as lost."""
 
 
-class Block(NamedTuple):
+class Block(msgspec.Struct, gc=False):
     """A whole header block."""
 
     entries: list[Entry] | None

@@ -6,7 +6,9 @@ with its name as on the wire, pseudo-header fields included, then an empty line.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from qtap.wire.hpack import Entry
 
@@ -19,7 +21,7 @@ _PSEUDO: Final = b":"[0]
 _GRPC: Final = b"\r\ncontent-type: application/grpc"
 
 
-class RequestHead(NamedTuple):
+class RequestHead(msgspec.Struct, gc=False):
     """A request's header block."""
 
     head: bytes
