@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -150,6 +150,26 @@ def speaks_cri(client: Containerd) -> bool:
         return bool(client.cri("Version"))
     except CallError:
         return False
+
+
+@contextmanager
+def podman(folder: Path, image: Path, name: str) -> Iterator[Callable[..., None]]:
+    """Make `image` known to a Podman of its own, which has no daemon; gives what runs a command in a new container.
+
+    `folder` is 40 characters at most, as Podman demands.
+    """
+    options = ["--root", folder / "root", "--runroot", folder / "run", "--storage-driver", "vfs"]
+    command = ["podman", *map(str, options), "--cgroup-manager=cgroupfs", "--runtime=runc"]
+    limits = ["--network=host", "--ulimit=nofile=20000:20000", "--ulimit=nproc=1024:1024"]
+    subprocess.run([*command, "import", image, name], capture_output=True, check=True)
+
+    def run(called: str, *words: str) -> None:
+        subprocess.run([*command, "run", "--rm", "--name", called, *limits, name, *words], capture_output=True, check=True)
+
+    try:
+        yield run
+    finally:
+        subprocess.run([*command, "rm", "--all", "--force"], capture_output=True, check=True)
 
 
 def missing(*programs: str) -> str:

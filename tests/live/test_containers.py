@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.live.engines import Containerd, Docker, containerd, docker, make_image, missing
+from tests.live.engines import Containerd, Docker, containerd, docker, make_image, missing, podman
 from tests.live.program import Capture, Fields, is_server
 from tests.live.servers import Recorder, recorder
 
@@ -97,6 +98,25 @@ def test_a_container_of_ctr_has_its_name_and_image(runtime: Containerd, server: 
         runtime.ctr("run", "--rm", "--net-host", IMAGE, "job-1", *curl(server, "ctr"))
     metadata = clients_of(capture)[0]["metadata"]
     assert (metadata["container_name"], metadata["container_image"]) == ("job-1", IMAGE)
+
+
+@pytest.mark.skipif(bool(missing("podman", "conmon")), reason="podman is not here")
+def test_a_container_of_podman_has_its_name_and_image_without_any_socket(
+    server: Recorder, certificate: Path, tmp_path: Path
+) -> None:
+    image = make_image(tmp_path / "image.tar", certificate, name=str(tmp_path))
+    with (
+        TemporaryDirectory(prefix="qtap-", ignore_cleanup_errors=True) as short,
+        podman(Path(short), image, "shop/curl:1") as run,
+        capture_of("/nowhere") as capture,
+    ):
+        # Two connections, four seconds from each other: it lives long enough for its probes on a machine of any speed.
+        run("front", "curl", "--rate", "15/m", *curl(server, "podman/1")[1:], f"{server.url}/podman/2")
+        (seen,) = capture.wait_for(
+            1, lambda transaction: transaction["request"]["path"] == "/podman/2" and not is_server(transaction)
+        )
+    metadata = seen["metadata"]
+    assert (metadata["container_name"], metadata["container_image"]) == ("front", "localhost/shop/curl:1")
 
 
 def test_a_pod_has_its_name_and_namespace(runtime: Containerd, server: Recorder) -> None:
