@@ -19,7 +19,7 @@ def compiles(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Count what is compiled instead of compiling it."""
     compiled: list[list[str]] = []
 
-    def answer(texts: list[str], _nice: int) -> bytes:
+    def answer(texts: list[str], _types: Path, _nice: int) -> bytes:
         compiled.append(texts)
         return ANSWER
 
@@ -72,3 +72,12 @@ def test_all_programs_are_the_essential_ones_and_the_rest(tmp_path: Path, compil
     assert compiler.compiled(tmp_path).programs.keys() == compiler.PROGRAMS.keys()
     assert compiler.essential(tmp_path).programs.keys().isdisjoint(compiler.rest(tmp_path).programs)
     assert len(compiles) == 2
+
+
+def test_each_kernel_has_its_own(tmp_path: Path, compiles: list[list[str]]) -> None:
+    other = compiler.Target("6.1.0", "#1 SMP", b"build id")
+    for target in (other, other, other._replace(release="6.1.1"), other._replace(version="#2 SMP"), other._replace(notes=b"")):
+        compiler.essential(tmp_path, target)
+    assert len(compiles) == 4
+    compiler.essential(tmp_path)
+    assert len(compiles) == 5

@@ -10,8 +10,6 @@ import ctypes
 import os
 import struct
 import sys
-import tempfile
-from pathlib import Path
 
 from qtap.capture import bpf
 from qtap.capture.compiler import PROGRAMS, compiled
@@ -46,9 +44,7 @@ def main() -> None:
         return fd
 
     bpf.load_program = load
-    with tempfile.TemporaryDirectory() as cache:
-        code = compiled(Path(cache))
-    engine = Engine(code, ring_size=1 << 20, scope=Scope("headers"))
+    engine = Engine(compiled(), ring_size=1 << 20, scope=Scope("headers"))
     for name in PROGRAMS.keys() - asked:  # loaded when a library asks for them
         with contextlib.suppress(OSError):
             engine.probe("/nonexistent", name, [0], at_return=False)

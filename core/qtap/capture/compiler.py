@@ -74,6 +74,19 @@ class CompileError(Exception):
     """The programs cannot be compiled here; the text is one sentence with its remedy."""
 
 
+class Target(NamedTuple):
+    """The kernel that programs are for."""
+
+    release: str
+    """As `uname -r` has it."""
+    version: str
+    """As `uname -v` has it."""
+    notes: bytes
+    """As /sys/kernel/notes has them: its build id."""
+    types: Path = Path("/sys/kernel/btf/vmlinux")
+    """Its BTF."""
+
+
 class MapShape(NamedTuple):
     """What BPF_MAP_CREATE needs to know of one map."""
 
@@ -94,31 +107,34 @@ class Bytecode(NamedTuple):
 
 def is_kept(cache: Path = _CACHE) -> bool:
     """Say whether all programs will be found; else it takes seconds of two processors, in other processes."""
-    return all((cache / _name(_texts(units))).exists() for units in (_ESSENTIAL, _REST))
+    return all((cache / _name(_texts(units), _running())).exists() for units in (_ESSENTIAL, _REST))
 
 
-def essential(cache: Path = _CACHE) -> Bytecode:
-    """Give the programs that sockets, processes and OpenSSL need, from `cache` when they are there; raises CompileError."""
-    return _group(_texts(_ESSENTIAL), cache)
+def essential(cache: Path = _CACHE, target: Target | None = None) -> Bytecode:
+    """Give the programs that sockets, processes and OpenSSL need, from `cache` when they are there; raises CompileError.
+
+    They are for this kernel, or for `target`.
+    """
+    return _group(_texts(_ESSENTIAL), cache, target or _running())
 
 
-def rest(cache: Path = _CACHE) -> Bytecode:
+def rest(cache: Path = _CACHE, target: Target | None = None) -> Bytecode:
     """Give the others; raises CompileError."""
-    return _group(_texts(_REST), cache, nice=_NICE)
+    return _group(_texts(_REST), cache, target or _running(), nice=_NICE)
 
 
-def compiled(cache: Path = _CACHE) -> Bytecode:
+def compiled(cache: Path = _CACHE, target: Target | None = None) -> Bytecode:
     """Give all programs; raises CompileError."""
-    return _joined([essential(cache), rest(cache)])
+    return _joined([essential(cache, target), rest(cache, target)])
 
 
-def _group(texts: list[str], cache: Path, *, nice: int = 0) -> Bytecode:
-    name = _name(texts)
+def _group(texts: list[str], cache: Path, target: Target, *, nice: int = 0) -> Bytecode:
+    name = _name(texts, target)
     kept = read_kept(cache / name)
     # A disk that lost power may have kept the name and not the content.
     known = _bytecode(kept, texts) if kept is not None else None
     if known is None:
-        answer = _compile(texts, nice)
+        answer = _compile(texts, target.types, nice)
         known = _bytecode(answer, texts)
         if known is None:
             raise CompileError("the compile process gave no programs; report this with the output of qtap-tui doctor")
@@ -139,8 +155,8 @@ def _joined(units: Sequence[Bytecode]) -> Bytecode:
     return Bytecode(list(maps.values()), programs)
 
 
-def _name(texts: list[str]) -> str:
-    asked = (texts, OFFSETS, URING_OFFSETS, _FLAGS, os.uname().release, os.uname().version, _build_id())
+def _name(texts: list[str], target: Target) -> str:
+    asked = (texts, OFFSETS, URING_OFFSETS, _FLAGS, target.release, target.version, target.notes.hex())
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:32] + ".json"
 
 
@@ -175,17 +191,18 @@ def _numbered(name: str) -> str:
     return f'#line 1 "bpf/{name}"\n{(data_folder() / name).read_text()}'
 
 
-def _build_id() -> str:
+def _running() -> Target:
     try:
-        return Path("/sys/kernel/notes").read_bytes().hex()
+        notes = Path("/sys/kernel/notes").read_bytes()
     except OSError:
-        return ""
+        notes = b""
+    return Target(os.uname().release, os.uname().version, notes)
 
 
-def _compile(texts: list[str], nice: int) -> bytes:
+def _compile(texts: list[str], types: Path, nice: int) -> bytes:
     python = _python_with_bcc()
     try:
-        flags = [*offset_flags(), *_FLAGS]
+        flags = [*offset_flags(types), *_FLAGS]
     except LayoutError as error:
         raise CompileError(str(error)) from error
     asked = {"cflags": flags, "stub": str(data_folder() / "stub"), "nice": nice}

@@ -63,17 +63,16 @@ URING_OFFSETS = {
 }
 """A kernel without io_uring, or older than 5.19, lacks some of them."""
 _POINTER = 8
-_BTF = Path("/sys/kernel/btf/vmlinux")
 
 
 class LayoutError(Exception):
     """The kernel's structures are not as the programs need them; the text is one sentence."""
 
 
-def offset_flags() -> list[str]:
-    """Give a compiler flag for each macro; raises LayoutError."""
+def offset_flags(blob: Path) -> list[str]:
+    """Give a compiler flag for each macro, by the kernel's BTF in the file `blob`; raises LayoutError."""
     try:
-        types = btf.Btf.load(_BTF)
+        types = btf.Btf.load(blob)
         offsets = {member: types.offset_of(*member) for member in OFFSETS.values()}
     except btf.BtfError as error:
         raise LayoutError(f"the kernel's type information cannot be used: {error}") from error
