@@ -14,7 +14,8 @@ from tests.live.jvms import asker, javas, jvm, mix, seen_by
 from tests.live.program import Capture
 from tests.live.servers import recorder
 
-pytestmark = [pytest.mark.live, pytest.mark.parametrize("version", javas())]
+VERSIONS = [pytest.param(version, marks=[pytest.mark.matrix] if number else []) for number, version in enumerate(javas())]
+pytestmark = [pytest.mark.live, pytest.mark.parametrize("version", VERSIONS)]
 
 
 @pytest.fixture(scope="module", autouse=True)
