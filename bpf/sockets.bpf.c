@@ -76,9 +76,9 @@ static __always_inline struct socket_state *socket_state(u64 sk, const struct so
     return sockets.lookup(&sk);
 }
 
-/* Sets up the walk over the buffers of a call whose arguments `begin_gather` left. Gives 0 when there is just one. */
-static __always_inline int gather(struct walk *w, u32 shape) {
-    u64 argument = w->base, n = w->remaining;
+/* Sets up the walk over the buffers of a call of `n` bytes. Gives 0 when there is just one. */
+static __always_inline int gather(struct walk *w, u32 shape, u64 n) {
+    u64 argument = w->base;
     w->base = 0;
     if (shape == SHAPE_BUFFER) {
         w->base = argument;
@@ -105,17 +105,20 @@ static __always_inline int gather(struct walk *w, u32 shape) {
     return w->left != n || n > MAX_CHUNK;
 }
 
+#define MOST_MESSAGES 1024 /* UIO_MAXIOV: the kernel passes no more at once */
+
 /* sendmmsg and recvmmsg return how many messages they passed: add up their lengths. */
-static __always_inline u64 messages_total(u64 message, u64 count) {
-    u64 total = 0;
-    for (u32 i = 0; i < 16; i++) {
+static __always_inline void add_up_messages(struct long_call *call) {
+    struct record *header = &call->header;
+    header->total = 0;
+#pragma nounroll
+    for (u32 i = 0; i < MOST_MESSAGES; i++) {
         u32 len = 0;
-        if (i >= count)
+        if (i >= call->walk.messages)
             break;
-        bpf_probe_read_user(&len, sizeof len, (void *)(message + 64 * i + 56));
-        total += len;
+        bpf_probe_read_user(&len, sizeof len, (void *)(call->walk.base + 64 * i + 56)); /* struct mmsghdr */
+        header->total += len;
     }
-    return total;
 }
 
 /* Passes the bytes on, now that the first buffer is in call->walk; the record's header has dir, level and total. */
@@ -286,8 +289,8 @@ int gather_socket(struct bpf_raw_tracepoint_args *ctx) {
     u32 shape = call->walk.rest;
     call->walk.rest = 0;
     if (shape == SHAPE_MESSAGES)
-        call->header.total = messages_total(call->walk.base, call->walk.messages);
-    int is_long = gather(&call->walk, shape);
+        add_up_messages(call);
+    int is_long = gather(&call->walk, shape, call->header.total);
     pass_call(ctx, call, state, &head, is_long);
     return 0;
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import socket
+import struct
+import threading
 from pathlib import Path
 
 import pytest
@@ -215,3 +218,37 @@ def test_a_head_and_a_body_may_come_byte_by_byte(capture: Capture) -> None:
         port = port_of(client)
     for seen in whole(capture.both_ends(port)):
         assert body_of(seen["response"]) == b"hello"
+
+
+def test_many_messages_of_one_call_are_one_stream(capture: Capture) -> None:
+    """sendmmsg(2) on a connection; more of them than one run of the kernel's program passes."""
+    pieces = [bytes([number % 256]) * (1 + number % 7) for number in range(200)]
+    body = b"".join(pieces)
+    head = b"POST /many HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with wire() as (client, server):
+        thread = threading.Thread(target=read, args=(server, len(head) + len(body)))
+        thread.start()
+        send_messages(client, [head, *pieces[:100]])
+        send_messages(client, pieces[100:])
+        thread.join()
+        say(server, client, OK)
+        say(client, server, GET)
+        say(server, client, OK)
+        port = port_of(client)
+    first, second = capture.both_ends(port, 2)[0]
+    assert [seen.get("incomplete") for seen in (first, second)] == [None, None]
+    assert body_of(first["request"]) == body
+
+
+def send_messages(sender: socket.socket, pieces: list[bytes]) -> None:
+    """Pass every piece as a message of its own, in one system call."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffers = [ctypes.create_string_buffer(piece, len(piece)) for piece in pieces]
+    slices = ctypes.create_string_buffer(
+        b"".join(struct.pack("QQ", ctypes.addressof(buffer), len(buffer)) for buffer in buffers)
+    )
+    at = ctypes.addressof(slices)
+    # struct mmsghdr: msg_iov and msg_iovlen of its msghdr are the third and fourth of eight words
+    each = (struct.pack("8Q", 0, 0, at + 16 * number, 1, 0, 0, 0, 0) for number in range(len(pieces)))
+    messages = ctypes.create_string_buffer(b"".join(each))
+    assert libc.sendmmsg(sender.fileno(), messages, len(pieces), 0) == len(pieces)
