@@ -5,15 +5,13 @@
 
 /* The call in progress on this thread, when it is about a handle whose socket is not known; its key in `key`. */
 static __always_inline struct call *seeking_call(struct pt_regs *ctx, struct handle_key *key) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct calls *calls = thread_calls.lookup(&pid_tgid);
-    if (!calls || !calls->depth)
+    struct calls *calls = calls_in_progress();
+    if (!calls)
         return 0;
-    struct call *at = &calls->level[(calls->depth - 1) & 1];
+    struct call *at = innermost(calls);
     if (ctx->sp >= at->stack)
         return 0;
-    key->handle = at->handle;
-    key->tgid = pid_tgid >> 32;
+    *key = handle_of(calls, at);
     struct handle_state *state = handles.lookup(key);
     if (state && (state->sk || state->kind >= KIND_OTHER))
         return 0;

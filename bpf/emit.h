@@ -131,6 +131,22 @@ static __always_inline void submit_large(struct record *rec) {
     bpf_ringbuf_submit(rec, filled > bpf_ringbuf_query(RING, 1 /* BPF_RB_RING_SIZE */) / 8 ? WAKEUP : NO_WAKEUP);
 }
 
+/* Keeps a record that found no room in the ring. */
+static __always_inline void keep_late(struct late *late, u64 id, u32 owner) {
+    struct late_key key = {.id = id, .owner = owner, .type = late->header.type};
+    lose(0);
+    if (late_records.update(&key, late))
+        count(COUNT_NO_SLOT, 1);
+    else
+        count(COUNT_LATE, 1);
+}
+
+/* Tells of an end, `size` bytes of it, now or late. */
+static __always_inline void tell_end(struct late *end, u64 size, u64 id, u32 owner) {
+    if (bpf_ringbuf_output(RING, end, size, NO_WAKEUP))
+        keep_late(end, id, owner);
+}
+
 /* A record without data. */
 static __always_inline void emit_bare(const struct record *header, u64 bytes) {
     struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec, 0);

@@ -22,10 +22,10 @@ static __always_inline int go_enters(const struct pt_regs *ctx) {
 int go_write_record(struct pt_regs *ctx) {
     if (!go_enters(ctx))
         return 0;
-    struct handle_key key = {.handle = ctx->ax, .tgid = bpf_get_current_pid_tgid() >> 32};
+    struct handle_key key = this_handle(ctx->ax);
     u64 sk = go_handle_socket(&key), n = ctx->di;
     if (!sk) {
-        struct goroutine writer = {.tgid = key.tgid, .g = ctx->r14};
+        struct goroutine writer = {.tgid = key.tgid, .image = key.image, .g = ctx->r14};
         go_writers.update(&writer, &key.handle);
     }
     if ((u8)ctx->bx != GO_APPLICATION_DATA || !n || n > 0x7fffffff)
@@ -35,7 +35,7 @@ int go_write_record(struct pt_regs *ctx) {
 
 /* Read(c, buffer) ends with `n`; `arguments` is where it keeps c and the buffer's address and length. */
 static __always_inline int go_read_ends(struct pt_regs *ctx, const u64 *arguments, s64 n) {
-    struct handle_key key = {.handle = arguments[0], .tgid = bpf_get_current_pid_tgid() >> 32};
+    struct handle_key key = this_handle(arguments[0]);
     if (n <= 0 || n > arguments[2] || n > 0x7fffffff)
         return 0;
     return pass_plaintext(ctx, &key, go_handle_socket(&key), LAYER_GO, IN, arguments[1], n);
@@ -79,19 +79,22 @@ int go_read_returns(struct pt_regs *ctx) {
 int go_handshake(struct pt_regs *ctx) {
     if (!go_enters(ctx))
         return 0;
-    struct handle_key key = {.handle = ctx->ax, .tgid = bpf_get_current_pid_tgid() >> 32};
+    struct handle_key key = this_handle(ctx->ax);
     u64 sk = go_socket(key.handle);
     struct handle_state *state = handles.lookup(&key);
     struct socket_state *socket = sockets.lookup(&sk);
     if (state && sk && state->sk == sk && socket && state->opened == socket->opened)
         return 0;
-    end_handle(key.handle); /* its address is another's now */
-    struct handle_state fresh = {.from_start = 1};
-    handles.update(&key, &fresh);
+    begin_handle(&key, 1); /* its address is another's now */
     if (sk)
         handle_state(&key, sk);
     return 0;
 }
 
 /* (*Conn).Close */
-int go_close(struct pt_regs *ctx) { return go_enters(ctx) ? end_handle(ctx->ax) : 0; }
+int go_close(struct pt_regs *ctx) {
+    if (!go_enters(ctx))
+        return 0;
+    struct handle_key key = this_handle(ctx->ax);
+    return end_handle(&key);
+}

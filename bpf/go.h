@@ -25,7 +25,8 @@ struct go_net_fd {
 };
 
 struct goroutine {
-    u64 tgid;
+    u32 tgid;
+    u32 image; /* as in struct handle_key */
     u64 g;
 };
 /* Goroutines that last wrote on a handle without socket, and that handle. */
@@ -55,14 +56,14 @@ static __always_inline u64 go_handle_socket(const struct handle_key *key) {
 }
 
 /* A write on a socket that is sought: of the handle that this goroutine is writing on, if ciphertext begins there. */
-static __always_inline void go_wire_passed(u64 regs, u64 sk, u64 tgid, u64 base, u64 n) {
-    struct goroutine writer = {.tgid = tgid};
+static __always_inline void go_wire_passed(u64 regs, u64 sk, u32 tgid, u64 base, u64 n) {
+    struct goroutine writer = {.tgid = tgid, .image = this_image()};
     struct looks looks;
     bpf_probe_read_kernel(&writer.g, 8, (void *)(regs + __builtin_offsetof(struct pt_regs, r14)));
     u64 *handle = go_writers.lookup(&writer);
     if (!handle || n < 5 || read_looks(&looks, base, n) || !looks_like_tls(&looks))
         return;
-    struct handle_key key = {.handle = *handle, .tgid = tgid};
+    struct handle_key key = {.handle = *handle, .tgid = tgid, .image = writer.image};
     go_writers.delete(&writer);
     associate(&key, sk);
 }

@@ -61,7 +61,7 @@ int on_jsse(struct bpf_raw_tracepoint_args *ctx) {
     if (bpf_probe_read_user(&told, sizeof told, (void *)base) || told.marks[0] != JSSE_MARK_1 ||
         told.marks[1] != JSSE_MARK_2 || told.len > MAX_CHUNK || ctx->args[1] != JSSE_DATA + told.len)
         return 0;
-    struct handle_key key = {.handle = told.handle | 1ULL << 63, .tgid = tgid};
+    struct handle_key key = this_handle(told.handle | 1ULL << 63);
     struct handle_state *state = jsse_state(&key, &told, base);
     if (!state) {
         count(COUNT_NO_SLOT, 1);
@@ -74,7 +74,7 @@ int on_jsse(struct bpf_raw_tracepoint_args *ctx) {
     struct stream *stream = &state->streams[told.dir & 1];
     stream->pos = told.pos;
     struct long_call call = {};
-    if (begin_plaintext(&call, key.handle, state, LAYER_JSSE, told.dir & 1, base + JSSE_DATA, told.len)) {
+    if (begin_plaintext(&call, &key, state, LAYER_JSSE, told.dir & 1, base + JSSE_DATA, told.len)) {
         call.handle_key = key;
         emit_told(ctx, &call, stream);
     }

@@ -13,6 +13,19 @@ static __always_inline u64 read_u64(u64 address) {
     return value;
 }
 
+/* Which program this process runs, by number: each exec(2) adds one (begin_new_exec), threads and children begin with the same. */
+static __always_inline u32 this_image(void) {
+    u32 image = 0;
+    bpf_probe_read_kernel(&image, sizeof image, (void *)(bpf_get_current_task() + OFF_TASK_SELF_EXEC_ID));
+    return image;
+}
+
+/* The key of a TLS handle of this process. */
+static __always_inline struct handle_key this_handle(u64 handle) {
+    struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32, .image = this_image()};
+    return key;
+}
+
 static __always_inline u64 file_of(u32 fd) {
     u64 files = read_u64(bpf_get_current_task() + OFF_TASK_FILES);
     u64 table = read_u64(files + OFF_FILES_FDT);
@@ -60,19 +73,21 @@ static __always_inline int is_loopback(const struct sock_head *head, u64 sk) {
     return remote[2] ? remote[2] == 0xffff0000 && (u8)remote[3] == 127 : remote[3] == 0x01000000;
 }
 
-static __always_inline void put_address(struct record *rec, const struct sock_head *head, u64 sk) {
-    u32 ports = HEAD_PORTS(head);
-    rec->family = HEAD_FAMILY(head);
-    rec->local_port = ports >> 16;
-    rec->remote_port = __builtin_bswap16((u16)ports);
-    __builtin_memset(rec->remote, 0, 16);
-    __builtin_memset(rec->local, 0, 16);
-    if (rec->family == AF_INET6) {
-        bpf_probe_read_kernel(rec->remote, 16, (void *)(sk + OFF_SKC_V6_DADDR));
-        bpf_probe_read_kernel(rec->local, 16, (void *)(sk + OFF_SKC_V6_SADDR));
-    } else {
-        u64 pair = HEAD_ADDRESS(head);
-        *(u32 *)rec->remote = (u32)pair;
-        *(u32 *)rec->local = (u32)(pair >> 32);
-    }
-}
+/* Writes a socket's addresses into a struct record or a struct handle_state. */
+#define PUT_ADDRESS(to, head, sk)                                                            \
+    do {                                                                                     \
+        u32 ports = HEAD_PORTS(head);                                                        \
+        (to)->family = HEAD_FAMILY(head);                                                    \
+        (to)->local_port = ports >> 16;                                                      \
+        (to)->remote_port = __builtin_bswap16((u16)ports);                                   \
+        __builtin_memset((to)->remote, 0, 16);                                               \
+        __builtin_memset((to)->local, 0, 16);                                                \
+        if ((to)->family == AF_INET6) {                                                      \
+            bpf_probe_read_kernel((to)->remote, 16, (void *)((sk) + OFF_SKC_V6_DADDR));      \
+            bpf_probe_read_kernel((to)->local, 16, (void *)((sk) + OFF_SKC_V6_SADDR));       \
+        } else {                                                                             \
+            u64 pair = HEAD_ADDRESS(head);                                                   \
+            *(u32 *)(to)->remote = (u32)pair;                                                \
+            *(u32 *)(to)->local = (u32)(pair >> 32);                                         \
+        }                                                                                    \
+    } while (0)

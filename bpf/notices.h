@@ -14,7 +14,7 @@ static __always_inline void fill_socket_header(struct record *h, u64 sk, struct 
     h->seq = stream->seq++;
     h->type = REC_DATA;
     h->flags = state->from_start ? FLAG_FROM_START : 0;
-    put_address(h, head, sk);
+    PUT_ADDRESS(h, head, sk);
 }
 
 /* What user space learns of a connection that carries no plain HTTP. */

@@ -21,9 +21,42 @@ int ssl_leave_file(struct pt_regs *ctx) { return leave_unseen((s64)ctx->ax); }
 int ssl_enter_silent(struct pt_regs *ctx) { return enter_silent(ctx, ctx->di); }
 int ssl_leave_silent(struct pt_regs *ctx) { return leave_silent(ctx); }
 
-/* SSL_set_bio(ssl, rbio, wbio), SSL_set0_rbio(ssl, rbio) */
-int ssl_set_bio(struct pt_regs *ctx) { return begin_detached(ctx->di); }
-/* SSL_set_fd(ssl, fd) */
-int ssl_set_fd(struct pt_regs *ctx) { return begin_handle(ctx->di, ctx->si); }
+/* SSL_set_bio(ssl, rbio, wbio), SSL_set0_rbio(ssl, rbio): on memory or a custom BIO, or in the middle of a connection */
+int ssl_set_bio(struct pt_regs *ctx) {
+    struct handle_key key = this_handle(ctx->di);
+    if (!allowed(key.tgid, SKIP_PLAINTEXT))
+        return 0;
+    struct handle_state *state = handles.lookup(&key);
+    if (!state)
+        new_handle(&key, 1);
+    else if (state->streams[IN].pos || state->streams[OUT].pos)
+        leave_socket(state); /* else SSL_set_fd just told the descriptor of these very BIOs */
+    return 0;
+}
+
+/* SSL_set_fd(ssl, fd): the socket is known before the first byte */
+int ssl_set_fd(struct pt_regs *ctx) {
+    struct handle_key key = this_handle(ctx->di);
+    if (!allowed(key.tgid, SKIP_PLAINTEXT))
+        return 0;
+    begin_handle(&key, 1);
+    u64 sk = socket_of(ctx->si);
+    if (sk)
+        handle_state(&key, sk);
+    return 0;
+}
+
+/* SSL_clear(ssl), which each first handshake begins with, too: what passed through the handle before was another connection's. */
+int ssl_clear(struct pt_regs *ctx) {
+    struct handle_key key = this_handle(ctx->di);
+    struct handle_state *state = handles.lookup(&key);
+    if (state && (!state->from_start || state->kind != KIND_UNKNOWN))
+        begin_handle(&key, 1);
+    return 0;
+}
+
 /* SSL_free(ssl) */
-int ssl_free(struct pt_regs *ctx) { return end_handle(ctx->di); }
+int ssl_free(struct pt_regs *ctx) {
+    struct handle_key key = this_handle(ctx->di);
+    return end_handle(&key);
+}

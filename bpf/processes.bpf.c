@@ -4,30 +4,42 @@
  */
 #define ARGS_MAX 1024
 
-/* sched_process_exec(task, ...) */
+/* The calls in progress of the thread that executed a program, under the number that it had until then, too. */
+static __always_inline void forget_image(u32 tgid, u32 old_pid) {
+    u64 now = bpf_get_current_pid_tgid(), before = (u64)tgid << 32 | old_pid;
+    thread_calls.delete(&now);
+    thread_calls.delete(&before);
+    jvms.delete(&tgid);
+    seekers.delete(&tgid);
+}
+
+/* sched_process_exec(task, old pid, struct linux_binprm *) */
 int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     u32 tgid = bpf_get_current_pid_tgid() >> 32;
     const struct config *c = settings();
     if (!c || tgid == c->own_tgid)
         return 0;
-    jvms.delete(&tgid);
+    forget_image(tgid, ctx->args[1]);
     u64 now = bpf_ktime_get_ns();
-    u32 is_selected = 1;
+    u32 is_selected = 1, is_asked = 0;
+    struct standing pending = {.exec = now, .is = {.policy = POLICY_PENDING}};
     if (c->chooses) {
         /* Asked also about one that was refused: what a refused shell starts may be wanted. */
         struct standing *known = standing_of(tgid);
-        struct standing pending = {.exec = now, .is = {.policy = POLICY_PENDING}};
         if (c->chooses & CHOOSES_SELECTED)
             is_selected = known && known->is.is_selected;
         pending.is.is_selected = is_selected;
-        if (!is_selected || c->chooses & CHOOSES_PROGRAMS)
-            policy.update(&tgid, &pending);
+        is_asked = !is_selected || c->chooses & CHOOSES_PROGRAMS;
+        if (is_asked && policy.update(&tgid, &pending))
+            count(COUNT_NO_SLOT, 1);
     }
     struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + sizeof(struct exec_head) + ARGS_MAX + PATH_LEN + NAME_LEN, 0);
     if (!rec) {
-        lose(0);
-        if (!is_selected)
-            policy.delete(&tgid); /* nobody will answer */
+        struct late late = {.header = {.type = REC_EXEC, .ts = now, .tgid = tgid, .pos = is_selected}};
+        pending.is.policy = POLICY_UNASKED;
+        if (is_asked)
+            policy.update(&tgid, &pending);
+        keep_late(&late, tgid, 0);
         return 0;
     }
     __builtin_memset(rec, 0, sizeof *rec + sizeof(struct exec_head));
@@ -68,8 +80,8 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx) {
         return 0;
     policy.delete(&tgid);
     jvms.delete(&tgid);
-    struct record h = {.type = REC_EXIT, .ts = bpf_ktime_get_ns(), .tgid = tgid};
-    emit_bare(&h, 0);
+    struct late end = {.header = {.type = REC_EXIT, .ts = bpf_ktime_get_ns(), .tgid = tgid}};
+    tell_end(&end, sizeof end.header, tgid, 0);
     return 0;
 }
 
@@ -87,7 +99,8 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx) {
         struct standing *standing = standing_of(parent);
         if (standing) {
             struct standing inherited = *standing;
-            policy.update(&child, &inherited);
+            if (policy.update(&child, &inherited))
+                count(COUNT_NO_SLOT, 1);
             if (inherited.is.policy == POLICY_DENY)
                 return 0;
         } else {

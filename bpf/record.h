@@ -86,7 +86,8 @@ struct file_piece {
 
 /*
  * The data of REC_EXEC: this, then 1024 bytes for the arguments as the kernel lays them out (NUL between), then the names on the path
- * of the program's file from the process's root, the last one first, NUL behind each.
+ * of the program's file from the process's root, the last one first, NUL behind each. None of it when it comes late, with
+ * `is_selected` as `pos`.
  */
 struct exec_head {
     u32 ppid;

@@ -8,23 +8,18 @@
 
 /* The innermost call of this thread, when it is the one that returns now. */
 static __always_inline struct call *rustls_returns(struct pt_regs *ctx, u32 layer) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct calls *calls = thread_calls.lookup(&pid_tgid);
-    if (!calls || !calls->depth)
+    struct calls *calls = calls_in_progress();
+    if (!calls)
         return 0;
-    struct call *at = &calls->level[(calls->depth - 1) & 1];
+    struct call *at = innermost(calls);
     return at->layer == layer && at->stack + 8 == ctx->sp ? at : 0;
 }
 
 /* Ends that call and gives its socket. */
 static __always_inline u64 rustls_leave_silent(struct pt_regs *ctx) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
     struct call *at = rustls_returns(ctx, LAYER_SOCKET);
-    struct calls *calls = at ? thread_calls.lookup(&pid_tgid) : 0;
-    if (!calls)
-        return 0;
-    calls->depth = (calls->depth - 1) & 1;
-    return at->sk;
+    struct calls *calls = at ? calls_in_progress() : 0;
+    return calls ? end_call(calls)->sk : 0;
 }
 
 /* ChunkVecBuffer::is_full(received), with which read_tls begins */
@@ -96,17 +91,17 @@ int rustls_common(struct pt_regs *ctx) {
 
 /* MessageEncrypter::encrypt(result, encrypter, message, number): tells whose write this is that goes on */
 int rustls_encrypt(struct pt_regs *ctx) {
-    u64 pid_tgid = bpf_get_current_pid_tgid(), address = ctx->si;
+    u64 address = ctx->si;
     struct rustls_thread *thread = rustls_thread();
     struct rustls_layout *layout = thread ? rustls_layout() : 0;
     struct rustls_cipher *cipher = layout ? rustls_use(address, ctx->cx) : 0;
     if (!cipher)
         return 0;
     int version = thread->common ? rustls_version(layout, thread->common, address, RUSTLS_ENCRYPTER) : -1;
-    struct calls *calls = thread_calls.lookup(&pid_tgid);
-    if (!calls || !calls->depth)
+    struct calls *calls = calls_in_progress();
+    if (!calls)
         return 0;
-    struct call *at = &calls->level[(calls->depth - 1) & 1];
+    struct call *at = innermost(calls);
     if (at->layer != LAYER_RUSTLS || at->handle || ctx->sp > at->stack)
         return 0;
     u64 connection = cipher->connection;
@@ -152,12 +147,13 @@ int rustls_drop(struct pt_regs *ctx) {
     if (!layout)
         return 0;
     for (u32 i = 0; i < RUSTLS_VERSIONS; i++) {
-        struct handle_key keys[2] = {{.handle = rustls_word(ctx->di, layout->at[i][RUSTLS_ENCRYPTER]), .tgid = rustls_tgid()},
-                                     {.handle = rustls_word(ctx->di, layout->at[i][RUSTLS_DECRYPTER]), .tgid = rustls_tgid()}};
+        struct handle_key keys[2] = {this_handle(rustls_word(ctx->di, layout->at[i][RUSTLS_ENCRYPTER])),
+                                     this_handle(rustls_word(ctx->di, layout->at[i][RUSTLS_DECRYPTER]))};
         struct rustls_cipher *encrypter = rustls_cipher(keys[0].handle), *decrypter = rustls_cipher(keys[1].handle);
-        u64 connection = encrypter ? encrypter->connection : decrypter ? decrypter->connection : 0;
-        if (connection)
-            end_handle(connection);
+        struct handle_key connection = keys[0];
+        connection.handle = encrypter ? encrypter->connection : decrypter ? decrypter->connection : 0;
+        if (connection.handle)
+            end_handle(&connection);
         rustls_ciphers.delete(&keys[0]);
         rustls_ciphers.delete(&keys[1]);
     }
@@ -179,11 +175,11 @@ int rustls_leave_write(struct pt_regs *ctx) {
 /* PlaintextSink::write_vectored(connection, slices, count); an IoSlice is a struct iovec */
 int rustls_enter_vectored(struct pt_regs *ctx) { return enter_call(ctx, LAYER_RUSTLS, 0, ctx->si, ctx->dx); }
 int rustls_leave_vectored(struct pt_regs *ctx) {
-    u64 pid_tgid = bpf_get_current_pid_tgid(), n = ctx->dx;
+    u64 n = ctx->dx;
     struct call *at = rustls_returns(ctx, LAYER_RUSTLS);
     if (!at)
         return 0;
-    struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
+    struct handle_key key = this_handle(at->handle);
     u64 slices = at->buf, slice_count = at->result;
     leave_call(ctx, 0, OUT);
     if (ctx->ax || !n || n > 0x7fffffff)
@@ -233,7 +229,7 @@ int rustls_leave_chunk(struct pt_regs *ctx) {
     struct rustls_chunk chunk = {};
     if (!thread || !thread->reader || thread->result != ctx->ax)
         return 0;
-    struct handle_key key = {.handle = thread->reader, .tgid = rustls_tgid()};
+    struct handle_key key = this_handle(thread->reader);
     thread->reader = 0;
     if (!bpf_probe_read_user(&chunk, sizeof chunk, (void *)ctx->ax) && chunk.base && chunk.len)
         rustls_chunks.update(&key, &chunk);
@@ -245,8 +241,8 @@ int rustls_consume(struct pt_regs *ctx) {
     u64 n = ctx->si;
     if (!n || n > 0x7fffffff || !rustls_thread())
         return 0;
-    struct handle_key key = {.handle = rustls_reading(ctx->di), .tgid = rustls_tgid()};
-    struct handle_key shown = {.handle = ctx->di, .tgid = key.tgid};
+    struct handle_key key = this_handle(rustls_reading(ctx->di)), shown = key;
+    shown.handle = ctx->di;
     if (!key.handle) {
         count(COUNT_UNTIED, 1);
         return 0;

@@ -74,13 +74,13 @@ static __always_inline struct rustls_layout *rustls_layout(void) {
 }
 
 static __always_inline struct rustls_cipher *rustls_cipher(u64 address) {
-    struct handle_key key = {.handle = address, .tgid = rustls_tgid()};
+    struct handle_key key = this_handle(address);
     return address < RUSTLS_LEAST ? 0 : rustls_ciphers.lookup(&key);
 }
 
 /* The cipher at `address` works on its record `number`. */
 static __always_inline struct rustls_cipher *rustls_use(u64 address, u64 number) {
-    struct handle_key key = {.handle = address, .tgid = rustls_tgid()};
+    struct handle_key key = this_handle(address);
     struct rustls_cipher fresh = {.is_used = 1, .from_start = !number};
     if (address < RUSTLS_LEAST)
         return 0;
@@ -166,7 +166,7 @@ static __always_inline void rustls_learn(struct rustls_layout *layout, int versi
 
 /* A cipher whose connection is known now; one that was not seen yet, or was another's, begins with it. */
 static __always_inline void rustls_join(u64 address, u64 connection, u8 from_start) {
-    struct handle_key key = {.handle = address, .tgid = rustls_tgid()};
+    struct handle_key key = this_handle(address);
     struct rustls_cipher fresh = {.connection = connection, .from_start = from_start};
     if (address < RUSTLS_LEAST)
         return;
@@ -179,17 +179,16 @@ static __always_inline void rustls_join(u64 address, u64 connection, u8 from_sta
 
 /* A connection begins, or capture begins to see it. */
 static __always_inline u64 rustls_begin(u8 from_start) {
-    struct handle_state fresh = {.from_start = from_start};
     /* Addresses of user space have no highest bit, so that it never is another library's handle. */
     u64 now = bpf_ktime_get_ns() & ~0xffULL, cpu = bpf_get_smp_processor_id() & 0xff;
-    struct handle_key key = {.handle = 1ULL << 63 | now | cpu, .tgid = rustls_tgid()};
-    handles.update(&key, &fresh);
+    struct handle_key key = this_handle(1ULL << 63 | now | cpu);
+    new_handle(&key, from_start);
     return key.handle;
 }
 
 /* Ciphertext of this connection passed through `sk`. */
 static __always_inline void rustls_bind(u64 connection, u64 sk) {
-    struct handle_key key = {.handle = connection, .tgid = rustls_tgid()};
+    struct handle_key key = this_handle(connection);
     struct handle_state *state = connection && sk ? handles.lookup(&key) : 0;
     if (state && !state->sk)
         associate(&key, sk);
@@ -197,7 +196,7 @@ static __always_inline void rustls_bind(u64 connection, u64 sk) {
 
 /* Whether `encrypter` is of the connection whose ciphertext `decrypter` decrypts; if not, it is what had its address before. */
 static __always_inline int rustls_belongs(const struct rustls_cipher *encrypter, const struct rustls_cipher *decrypter) {
-    struct handle_key key = {.handle = encrypter->connection, .tgid = rustls_tgid()};
+    struct handle_key key = this_handle(encrypter->connection);
     struct handle_state *state = handles.lookup(&key);
     if (!state)
         return 0;

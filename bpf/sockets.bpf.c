@@ -72,7 +72,7 @@ static __always_inline struct socket_state *socket_state(u64 sk, const struct so
     bpf_probe_read_kernel(&protocol, 1, (void *)(sk + OFF_SK_PROTOCOL));
     struct socket_state fresh = {.address = address, .ports = ports};
     fresh.kind = protocol == TCP_PROTOCOL ? first_kind(head, sk) : may_ask_names(protocol, ports) ? KIND_DATAGRAMS : KIND_OTHER;
-    sockets.update(&sk, &fresh);
+    keep_socket(sk, &fresh);
     return sockets.lookup(&sk);
 }
 
@@ -235,7 +235,10 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx) {
             socket_tails.call(ctx, TAIL_NAMES);
         return 0;
     }
-    if (!state || (state->kind >= KIND_TLS && !awaits_hello(state) && !is_sought(state, pid_tgid >> 32, op & 1)))
+    if (!state)
+        return 0;
+    mute_socket(c, sk, state);
+    if (state->kind >= KIND_TLS && !awaits_hello(state) && !is_sought(state, pid_tgid >> 32, op & 1))
         return 0;
     u32 shape = op >> 1;
     struct long_call call = {.state_key = sk};
@@ -339,7 +342,7 @@ static __always_inline void on_established(u64 sk, int before) {
         .facts = before == TCP_SYN_SENT ? FLAG_CLIENT : FLAG_SERVER,
         .opened = bpf_ktime_get_ns(),
     };
-    sockets.update(&sk, &fresh);
+    keep_socket(sk, &fresh);
 }
 
 /* RFC 4898's counters, less what the kernel counts beside data: segments sent again, and the FIN. */
@@ -357,20 +360,16 @@ static __always_inline void on_closed(u64 sk, const struct socket_state *state, 
     struct sock_head head;
     if (read_sock_head(&head, sk))
         return;
-    struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + sizeof(struct totals), 0);
-    if (!rec) {
-        lose(0);
-        return;
-    }
-    __builtin_memset(rec, 0, sizeof *rec);
+    struct late end = {};
+    struct record *rec = &end.header;
     rec->type = REC_CLOSE;
     rec->ts = bpf_ktime_get_ns();
     rec->sk = sk;
     rec->opened = state->opened;
-    rec->len = sizeof(struct totals);
-    put_address(rec, &head, sk);
-    read_totals((struct totals *)rec->data, sk, flags);
-    submit(rec);
+    rec->len = sizeof end.totals;
+    PUT_ADDRESS(rec, &head, sk);
+    read_totals(&end.totals, sk, flags);
+    tell_end(&end, sizeof end, sk, 0);
 }
 
 /* inet_sock_set_state(sk, old state, new state) */
@@ -388,8 +387,8 @@ int on_tcp_state(struct bpf_raw_tracepoint_args *ctx) {
         if (known->facts & FACT_TOLD || has_spoken)
             on_closed(sk, known, flags);
         /* Whoever still has it may read what came before the end. */
-        if (flags & 1 << SOCK_DEAD)
-            sockets.delete(&sk);
+        if (flags & 1 << SOCK_DEAD && !sockets.delete(&sk))
+            count(COUNT_SOCKETS, -1);
     }
     return 0;
 }

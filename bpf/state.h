@@ -22,6 +22,7 @@ struct config {
     u32 chooses;   /* CHOOSES_*; 0: every process is captured */
     u32 java;      /* 1: agents in JVMs tell of their TLS, and new JVMs are of interest */
     u32 ignore_loopback;
+    u32 mutes; /* 1: there is something in `mutes` */
 };
 BPF_ARRAY(config, struct config, 1);
 
@@ -31,6 +32,7 @@ BPF_ARRAY(config, struct config, 1);
 #define POLICY_DENY 0
 #define POLICY_ALLOW 1
 #define POLICY_PENDING 2 /* just executed; user space decides by its path */
+#define POLICY_UNASKED 3 /* likewise, but the ring had no room to ask: refused until user space finds that in `late_records` */
 #define SKIP_DATA 1      /* of what is allowed: no payload (spec qtap.md 7.8) */
 #define SKIP_DNS 2       /* no answers of name servers */
 #define SKIP_TLS 4       /* no plaintext of TLS libraries */
@@ -86,20 +88,40 @@ struct budget {
 };
 BPF_ARRAY(budgets, struct budget, 3);
 
+/* `image` tells the program that the process runs from those that it ran before, whose handles had the same addresses. */
 struct handle_key {
     u64 handle;
-    u64 tgid;
+    u32 tgid;
+    u32 image;
 };
+/* The addresses are kept, since the socket may be gone, and another connection's, before the last plaintext passes. */
 struct handle_state {
     u64 sk;
     u64 opened;
+    u64 made; /* when it was first heard of */
+    u8 local[16]; /* as in struct record */
+    u8 remote[16];
+    u16 local_port;
+    u16 remote_port;
+    u16 family;
     u8 kind;
     u8 from_start;
     u8 layer;
-    u8 pad[5];
+    u8 pad[7];
     struct stream streams[2];
 };
 BPF_TABLE("lru_hash", struct handle_key, struct handle_state, handles, 65536);
+BPF_ARRAY(blank_handle, struct handle_state, 1); /* all zero: there is no room for one on the stack */
+
+/*
+ * Of what user space asks for no more: the socket or, with its process, the TLS handle, and the time of the record about which it
+ * said so. What began later has only the same address. User space writes here and never into a state, which the programs change.
+ */
+struct mute_key {
+    u64 id;
+    u64 tgid; /* 0: a socket */
+};
+BPF_TABLE("lru_hash", struct mute_key, u64, mutes, 4096);
 
 /* A TLS library call in progress on a thread. Two levels: TLS inside TLS (an HTTPS proxy) nests once. */
 struct call {
@@ -114,7 +136,7 @@ struct call {
 };
 struct calls {
     u32 depth;
-    u32 pad;
+    u32 image; /* as in struct handle_key: an exec drops this */
     u64 settled; /* the last socket found to have no handshake going on */
     struct call level[2];
 };
@@ -141,10 +163,34 @@ struct seen_key {
 };
 BPF_TABLE("lru_hash", struct seen_key, u32, seen_libraries, 16384);
 
+/*
+ * What finds no room in the ring but must not be missed: without its end a connection or a process lives on, and without its exec
+ * a program passes for another one. User space looks here when COUNT_LATE has risen, and takes them as records that come late.
+ */
+struct late_key {
+    u64 id;    /* of the TLS handle, the socket or the process */
+    u32 owner; /* the process of a TLS handle, else 0 */
+    u32 type;
+};
+struct late {
+    struct record header;
+    struct totals totals;
+};
+BPF_HASH(late_records, struct late_key, struct late, 8192);
+
 /* Counters, summed over CPUs by the loader; names in core/qtap/capture/records.py. */
-enum counter { COUNT_RING_FULL = 0, COUNT_BYTES_LOST, COUNT_UNREADABLE, COUNT_NO_SLOT, COUNT_UNTOLD, COUNT_UNTIED,
-               COUNTERS };
-/* COUNT_UNTIED: calls whose plaintext is of a connection that cannot be told. */
+enum counter {
+    COUNT_RING_FULL = 0,
+    COUNT_BYTES_LOST,
+    COUNT_UNREADABLE,
+    COUNT_NO_SLOT,
+    COUNT_UNTOLD,
+    COUNT_UNTIED, /* calls whose plaintext is of a connection that cannot be told */
+    COUNT_LATE,
+    COUNT_SOCKETS, /* entries made in `sockets`, less those deleted: more than fit are those that the kernel dropped */
+    COUNT_HANDLES, /* likewise in `handles` */
+    COUNTERS
+};
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 
 static __always_inline void count(u32 which, u64 n) {

@@ -3,6 +3,29 @@
  * What all TLS libraries share: a call in progress on a thread, the handle it is about, and its plaintext's way into the ring.
  * The socket comes from the system call that the library makes inside, or from what it is told of the descriptor.
  */
+/* The calls in progress on this thread; 0 when there is none. */
+static __always_inline struct calls *calls_in_progress(void) {
+    u64 pid_tgid = bpf_get_current_pid_tgid();
+    struct calls *calls = thread_calls.lookup(&pid_tgid);
+    return calls && calls->depth ? calls : 0;
+}
+
+static __always_inline struct call *innermost(struct calls *calls) {
+    return &calls->level[(calls->depth - 1) & 1];
+}
+
+static __always_inline struct handle_key handle_of(const struct calls *calls, const struct call *at) {
+    struct handle_key key = {.handle = at->handle, .tgid = bpf_get_current_pid_tgid() >> 32, .image = calls->image};
+    return key;
+}
+
+/* Ends the innermost call, and gives it. */
+static __always_inline struct call *end_call(struct calls *calls) {
+    struct call *at = innermost(calls);
+    calls->depth = (calls->depth - 1) & 1;
+    return at;
+}
+
 /* A call of `layer` about `handle` begins: its bytes are at `buf`; their count is the result, or at `result` when not 0. */
 static __always_inline int enter_call(struct pt_regs *ctx, u8 layer, u64 handle, u64 buf, u64 result) {
     u64 pid_tgid = bpf_get_current_pid_tgid();
@@ -10,7 +33,7 @@ static __always_inline int enter_call(struct pt_regs *ctx, u8 layer, u64 handle,
         return 0;
     struct calls *calls = thread_calls.lookup(&pid_tgid);
     if (!calls) {
-        struct calls none = {};
+        struct calls none = {.image = this_image()};
         thread_calls.update(&pid_tgid, &none);
         calls = thread_calls.lookup(&pid_tgid);
         if (!calls) {
@@ -48,39 +71,56 @@ static __always_inline void bind_socket(struct handle_state *state, struct socke
         state->kind = KIND_UNKNOWN;
 }
 
-static __always_inline struct handle_state *handle_state(const struct handle_key *key, u64 sk) {
+/* A handle is heard of for the first time; `from_start`: no plaintext has passed through it yet. */
+static __always_inline struct handle_state *new_handle(const struct handle_key *key, u8 from_start) {
+    u32 zero = 0;
+    struct handle_state *blank = blank_handle.lookup(&zero);
+    if (!blank)
+        return 0;
+    if (!handles.insert((struct handle_key *)key, blank))
+        count(COUNT_HANDLES, 1);
     struct handle_state *state = handles.lookup(key);
     if (!state) {
-        struct handle_state fresh = {};
-        handles.update(key, &fresh);
-        state = handles.lookup(key);
+        count(COUNT_NO_SLOT, 1);
+        return 0;
     }
+    state->from_start = from_start;
+    state->made = bpf_ktime_get_ns();
+    return state;
+}
+
+static __always_inline struct handle_state *handle_state(const struct handle_key *key, u64 sk) {
+    struct handle_state *state = handles.lookup(key);
+    if (!state)
+        state = new_handle(key, 0);
     struct sock_head head;
-    if (!state || !sk || state->sk == sk || read_sock_head(&head, sk))
+    /* Without remote port it was not connected yet. */
+    if (!state || !sk || (state->sk == sk && state->remote_port) || read_sock_head(&head, sk))
         return state;
     if (HEAD_FAMILY(&head) != AF_INET && HEAD_FAMILY(&head) != AF_INET6)
         return state; /* a callback of the library used another socket, to log for example */
     u64 earlier = state->sk;
-    state->sk = sk;
     struct socket_state *socket = sockets.lookup(&sk);
+    if (socket && earlier && socket->opened > state->opened) { /* the end of the one that had this address was not seen */
+        __builtin_memset(state, 0, sizeof *state);
+        state->from_start = 1;
+        state->made = bpf_ktime_get_ns();
+    }
+    state->sk = sk;
+    PUT_ADDRESS(state, &head, sk);
     if (socket) {
-        if (earlier && socket->opened > state->opened) { /* the end of the one that had this address was not seen */
-            struct handle_state fresh = {.sk = sk, .from_start = 1};
-            *state = fresh;
-        }
         state->opened = socket->opened;
         bind_socket(state, socket);
         return state;
     }
     struct socket_state fresh = {.address = HEAD_ADDRESS(&head), .ports = HEAD_PORTS(&head), .kind = first_kind(&head, sk)};
     bind_socket(state, &fresh);
-    sockets.update(&sk, &fresh);
+    keep_socket(sk, &fresh);
     return state;
 }
 
 static __always_inline void fill_handle_header(struct record *h, u64 handle, struct handle_state *state,
                                                struct stream *stream, u64 n) {
-    struct sock_head head;
     h->ts = bpf_ktime_get_ns();
     h->sk = state->sk;
     h->handle = handle;
@@ -92,23 +132,30 @@ static __always_inline void fill_handle_header(struct record *h, u64 handle, str
     h->type = REC_DATA;
     h->layer = state->layer;
     h->flags = state->from_start ? FLAG_FROM_START : 0;
-    if (state->sk && !read_sock_head(&head, state->sk))
-        put_address(h, &head, state->sk);
+    h->family = state->family;
+    h->local_port = state->local_port;
+    h->remote_port = state->remote_port;
+    __builtin_memcpy(h->local, state->local, sizeof h->local);
+    __builtin_memcpy(h->remote, state->remote, sizeof h->remote);
 }
 
 /* Sets up `call` for `n` bytes at `base` that passed through a handle in direction `dir`. Gives 0 when they are not wanted. */
-static __always_inline int begin_plaintext(struct long_call *call, u64 handle, struct handle_state *state, u8 layer, u8 dir,
-                                           u64 base, u64 n) {
+static __always_inline int begin_plaintext(struct long_call *call, const struct handle_key *key, struct handle_state *state,
+                                           u8 layer, u8 dir, u64 base, u64 n) {
     const struct config *c = settings();
     if (!c || state->kind >= KIND_OTHER)
         return 0;
+    if (is_muted(c, key->handle, key->tgid, state->made)) {
+        state->kind = KIND_MUTED;
+        return 0;
+    }
     struct stream *stream = &state->streams[dir];
     state->layer = layer;
     call->header.dir = dir;
     if (state->kind == KIND_UNKNOWN) {
         state->kind = kind_of(base, n, stream, state->from_start, 0);
         if (state->kind == KIND_OTHER && state->sk && within_budget(0, OTHERS_A_SECOND)) {
-            fill_handle_header(&call->header, handle, state, stream, n);
+            fill_handle_header(&call->header, key->handle, state, stream, n);
             call->header.type = REC_OTHER;
             emit_bare(&call->header, 0);
         }
@@ -116,7 +163,7 @@ static __always_inline int begin_plaintext(struct long_call *call, u64 handle, s
     if (!is_http(state->kind))
         return 0;
     call->header.level = state->kind == KIND_HTTP2 ? LEVEL_FULL : level();
-    fill_handle_header(&call->header, handle, state, stream, n);
+    fill_handle_header(&call->header, key->handle, state, stream, n);
     stream->pos += n;
     call->walk.base = base;
     call->walk.left = n;
@@ -129,7 +176,7 @@ static __always_inline int pass_plaintext(struct pt_regs *ctx, const struct hand
     u64 pid_tgid = bpf_get_current_pid_tgid();
     struct handle_state *state = handle_state(key, sk);
     struct long_call call = {};
-    if (!state || !begin_plaintext(&call, key->handle, state, layer, dir, base, n))
+    if (!state || !begin_plaintext(&call, key, state, layer, dir, base, n))
         return 0;
     int tail = emit_call(&call, &state->streams[dir], n > MAX_CHUNK);
     if (!tail)
@@ -149,7 +196,7 @@ static __always_inline int pass_slices(struct pt_regs *ctx, const struct handle_
         if (!next_buffer(w))
             return 0;
     u64 first = w->left;
-    if (!state || !begin_plaintext(&call, key->handle, state, layer, OUT, w->base, n))
+    if (!state || !begin_plaintext(&call, key, state, layer, OUT, w->base, n))
         return 0;
     w->left = first;
     if (first == n)
@@ -169,14 +216,12 @@ static __always_inline int pass_slices(struct pt_regs *ctx, const struct handle_
 
 /* The innermost call of this thread ends with the result `ret`. */
 static __always_inline int leave_call(struct pt_regs *ctx, s64 ret, u8 dir) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct calls *calls = thread_calls.lookup(&pid_tgid);
-    if (!calls || !calls->depth)
+    struct calls *calls = calls_in_progress();
+    if (!calls)
         return 0;
-    u32 depth = (calls->depth - 1) & 1;
-    struct call *at = &calls->level[depth];
-    calls->depth = depth;
-    if (depth && at->sk)
+    struct call *at = end_call(calls);
+    struct handle_key key = handle_of(calls, at);
+    if (calls->depth && at->sk)
         calls->level[0].sk = at->sk; /* TLS inside TLS shares the socket */
     if (ret <= 0)
         return 0;
@@ -185,7 +230,6 @@ static __always_inline int leave_call(struct pt_regs *ctx, s64 ret, u8 dir) {
         return 0;
     if (!n || n > 0x7fffffff)
         return 0;
-    struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
     return pass_plaintext(ctx, &key, at->sk, at->layer, dir, at->buf, n);
 }
 
@@ -204,14 +248,11 @@ static __always_inline void tell_unseen(const struct handle_key *key, u64 sk, u8
 
 /* The innermost call of this thread ends, and `n` bytes went out that no buffer held. */
 static __always_inline int leave_unseen(s64 n) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct calls *calls = thread_calls.lookup(&pid_tgid);
-    if (!calls || !calls->depth)
+    struct calls *calls = calls_in_progress();
+    if (!calls)
         return 0;
-    u32 depth = (calls->depth - 1) & 1;
-    struct call *at = &calls->level[depth];
-    calls->depth = depth;
-    struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
+    struct call *at = end_call(calls);
+    struct handle_key key = handle_of(calls, at);
     if (n > 0)
         tell_unseen(&key, at->sk, OUT, n);
     return 0;
@@ -219,24 +260,21 @@ static __always_inline int leave_unseen(s64 n) {
 
 /* A handshake or a look ahead begins: it passes no plaintext, but it tells the socket. */
 static __always_inline int enter_silent(struct pt_regs *ctx, u64 handle) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct calls *calls = thread_calls.lookup(&pid_tgid);
-    if (calls && calls->depth && ctx->sp < calls->level[(calls->depth - 1) & 1].stack)
+    struct calls *calls = calls_in_progress();
+    if (calls && ctx->sp < innermost(calls)->stack)
         return 0; /* part of a call that does */
     return enter_call(ctx, LAYER_SOCKET, handle, 0, 0);
 }
 
 static __always_inline int leave_silent(struct pt_regs *ctx) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct calls *calls = thread_calls.lookup(&pid_tgid);
-    if (!calls || !calls->depth)
+    struct calls *calls = calls_in_progress();
+    if (!calls)
         return 0;
-    u32 depth = (calls->depth - 1) & 1;
-    struct call *at = &calls->level[depth];
+    struct call *at = innermost(calls);
     if (at->layer != LAYER_SOCKET || at->stack + 8 != ctx->sp)
         return 0;
-    calls->depth = depth;
-    struct handle_key key = {.handle = at->handle, .tgid = pid_tgid >> 32};
+    end_call(calls);
+    struct handle_key key = handle_of(calls, at);
     if (at->sk)
         handle_state(&key, at->sk);
     return 0;
@@ -244,67 +282,46 @@ static __always_inline int leave_silent(struct pt_regs *ctx) {
 
 /* The end of a function that may have been entered either way. */
 static __always_inline int leave_if_told(struct pt_regs *ctx, s64 ret, u8 dir) {
-    u64 pid_tgid = bpf_get_current_pid_tgid();
-    struct calls *calls = thread_calls.lookup(&pid_tgid);
-    if (!calls || !calls->depth)
+    struct calls *calls = calls_in_progress();
+    if (!calls)
         return 0;
-    if (calls->level[(calls->depth - 1) & 1].layer == LAYER_SOCKET)
-        return leave_silent(ctx);
-    return leave_call(ctx, ret, dir);
+    return innermost(calls)->layer == LAYER_SOCKET ? leave_silent(ctx) : leave_call(ctx, ret, dir);
 }
 
 static __always_inline void leave_socket(struct handle_state *state) {
     u64 sk = state->sk;
     struct socket_state *socket = sk ? sockets.lookup(&sk) : 0;
     state->sk = 0;
-    if (socket)
+    state->family = 0;
+    if (socket && socket->opened == state->opened) /* else the address is another connection's by now */
         socket->is_bound = 0;
 }
 
-/* A handle begins on memory or a custom BIO, or its BIOs are exchanged. */
-static __always_inline int begin_detached(u64 handle) {
-    struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32};
-    if (!allowed(key.tgid, SKIP_PLAINTEXT))
-        return 0;
-    struct handle_state fresh = {.from_start = 1};
-    struct handle_state *state = handles.lookup(&key);
-    if (!state)
-        handles.update(&key, &fresh);
-    else if (state->streams[IN].pos || state->streams[OUT].pos)
-        leave_socket(state); /* else SSL_set_fd just told the descriptor of these very BIOs */
-    return 0;
-}
-
-/* A handle begins on the descriptor `fd`: its socket is known before the first byte. */
-static __always_inline int begin_handle(u64 handle, u32 fd) {
-    struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32};
-    if (!allowed(key.tgid, SKIP_PLAINTEXT))
-        return 0;
-    struct handle_state fresh = {.from_start = 1};
-    handles.update(&key, &fresh);
-    u64 sk = socket_of(fd);
-    if (sk)
-        handle_state(&key, sk);
-    return 0;
-}
-
-/* A handle ends: its address may be another's soon. */
-static __always_inline int end_handle(u64 handle) {
-    struct handle_key key = {.handle = handle, .tgid = bpf_get_current_pid_tgid() >> 32};
-    struct handle_state *state = handles.lookup(&key);
+/* A handle ends, if there is one: its address may be another's soon. */
+static __always_inline int end_handle(const struct handle_key *key) {
+    struct handle_state *state = handles.lookup(key);
     if (!state)
         return 0;
-    struct record h = {
-        .type = REC_CLOSE,
-        .ts = bpf_ktime_get_ns(),
-        .sk = state->sk,
-        .handle = key.handle,
-        .opened = state->opened,
-        .tgid = key.tgid,
+    struct late end = {
+        .header = {
+            .type = REC_CLOSE,
+            .ts = bpf_ktime_get_ns(),
+            .sk = state->sk,
+            .handle = key->handle,
+            .opened = state->opened,
+            .tgid = key->tgid,
+        },
     };
     if (is_http(state->kind) || state->kind == KIND_MUTED)
-        emit_bare(&h, 0);
+        tell_end(&end, sizeof end.header, key->handle, key->tgid);
     leave_socket(state);
-    handles.delete(&key);
+    if (!handles.delete((struct handle_key *)key))
+        count(COUNT_HANDLES, -1);
     return 0;
+}
+
+/* A handle begins at this address, whatever was there before. */
+static __always_inline struct handle_state *begin_handle(const struct handle_key *key, u8 from_start) {
+    end_handle(key);
+    return new_handle(key, from_start);
 }

@@ -82,7 +82,10 @@ int on_uring(struct bpf_raw_tracepoint_args *ctx) {
     if (!c || !sk || read_sock_head(&head, sk))
         return 0;
     struct socket_state *state = socket_state(sk, &head);
-    if (!state || (state->kind >= KIND_TLS && !awaits_hello(state)))
+    if (!state)
+        return 0;
+    mute_socket(c, sk, state);
+    if (state->kind >= KIND_TLS && !awaits_hello(state))
         return 0;
     struct long_call call = {.state_key = sk, .is_uring = 1};
     call.header.dir = op & 1;

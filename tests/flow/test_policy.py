@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from qtap.capture.engine import Engine, Verdict
-from qtap.capture.records import Exec
 from qtap.config.filters import SKIP, Filter, Filters
 from qtap.flow.policy import Policy
 from qtap.flow.selection import Selection
@@ -27,9 +26,8 @@ class Kernel(Engine):
 
 def executes(policy: Policy, pid: int, exe: str, *, selected: bool) -> tuple[Verdict, Verdict | None]:
     """Let a process execute a program; give what was decided, and what the kernel was told."""
-    kernel, event = Kernel(), Exec(pid, 5, bytes(32))
-    event.selected = selected
-    verdict = policy.executed(kernel, event, Process(pid, exe=exe), 77)
+    kernel = Kernel()
+    verdict = policy.executed(kernel, Process(pid, exe=exe), 77, selected=selected)
     return verdict, kernel.told.get(77)
 
 

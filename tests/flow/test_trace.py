@@ -30,7 +30,7 @@ def traced(toggles: str, caplog: pytest.LogCaptureFixture, *given: bytes) -> lis
     table = ConnectionTable(Told(), Known().get, body_limit=0, deliver=trace.delivery)
     table.mute = trace.muting(table.mute)
 
-    def take(pages: mmap.mmap, at: int) -> None:
+    def take(pages: mmap.mmap | bytes, at: int) -> None:
         if records.HEADER.unpack_from(pages, at)[14] in (records.DATA, records.CLOSE, records.HELLO, records.OTHER):
             table.take(pages, at)
 

@@ -15,7 +15,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _NR_BPF = 321
 _NR_PERF_EVENT_OPEN = 298
 
-MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, PROG_LOAD = 0, 1, 2, 3, 5
+MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD = 0, 1, 2, 3, 4, 5
 RAW_TRACEPOINT_OPEN, LINK_CREATE = 17, 28
 MAP_TYPE_RINGBUF = 27
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT = 2, 17
@@ -77,6 +77,21 @@ def delete(fd: int, key: bytes) -> None:
 
 class VerifierError(Exception):
     """The kernel refused a program; the text ends with the verifier's last lines."""
+
+
+def take_all(fd: int, key_size: int, value_size: int) -> list[bytes]:
+    """Remove all entries of a hash map, and give their values."""
+    key = ctypes.create_string_buffer(key_size)
+    found: list[bytes] = []
+    while True:
+        try:
+            _bpf(MAP_NEXT_KEY, struct.pack("<IIQQQ", fd, 0, 0, _address(key), 0))  # the first one
+        except FileNotFoundError:
+            return found
+        value = lookup(fd, key.raw, value_size)
+        delete(fd, key.raw)
+        if value is not None:
+            found.append(value)
 
 
 def load_program(kind: int, code: bytes, name: str, expected_attach: int = 0) -> int:

@@ -47,11 +47,14 @@ _COMMON = ("ssl_", "walk_", "head_")
 _SOON = ("go_",)
 """What a program needs that is executed later and makes its first request at once: loaded as soon as capture runs."""
 _HEAD_PROGRAMS, _JAVA_PROGRAMS = ("head_socket", "head_handle", "head_jsse"), ("on_jsse", "head_jsse")
-_KIND_MUTED = 5
-_SOCKET_STATE, _HANDLE_STATE = (56, 12, 16), (56, 16, 8)
-"""Size of struct socket_state and struct handle_state in bpf/state.h, and the offsets of `kind` and `opened`."""
-_REFUSED, _ALLOWED = 0, 1
-"""POLICY_DENY and POLICY_ALLOW of bpf/state.h."""
+_BOUNDED = ("sockets", "handles")
+"""The maps that drop what was not used for longest, and the counters of what is in them."""
+_CONFIG = struct.Struct("<5I")
+"""struct config of bpf/state.h."""
+_REFUSED, _ALLOWED, _UNASKED = 0, 1, 3
+"""POLICY_DENY, POLICY_ALLOW and POLICY_UNASKED of bpf/state.h."""
+_LATE_KEY = 16
+"""Size of struct late_key of bpf/state.h."""
 _CHOOSES_SELECTED, _CHOOSES_PROGRAMS = 1, 2
 """CHOOSES_* of bpf/state.h."""
 _VERDICT, _STANDING = struct.Struct("<3Bx"), struct.Struct("<Q3B5x")
@@ -118,9 +121,13 @@ class Engine:
             self.complete()
         self._programs = self._load(left_out)
         self._cpus = _possible_cpus()
+        self._room = {shape.name: shape.entries for shape in code.maps if shape.name in _BOUNDED}
+        self._forgotten = dict.fromkeys(_BOUNDED, 0)
+        self._full = 0
         self._scope = scope
         chooses = scope.selected * _CHOOSES_SELECTED | scope.filtered * _CHOOSES_PROGRAMS
-        bpf.update(self._maps["config"], bytes(4), struct.pack("<4I", os.getpid(), chooses, java, scope.ignore_loopback))
+        self._config = [os.getpid(), chooses, java, scope.ignore_loopback, False]
+        self._configure()
         self.multi = _has_uprobe_multi(self._programs["ssl_free"])
         """Whether probes are set as one link for many offsets (Linux 6.6), which detaches at once."""
 
@@ -216,13 +223,19 @@ class Engine:
         What the kernel knows already stays, unless `again`: the process was forked, or executed another program, meanwhile.
         """
         key, standing = struct.pack("<I", pid), bytes(8) + bytes(verdict) + bytes(4)
-        with contextlib.suppress(FileExistsError):
+        try:
             bpf.update(self._maps["policy"], key, standing, only_new=not again)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            self._full += 1
 
     def is_allowed(self, pid: int) -> bool:
         """Whether this process is captured, or may yet turn out to be."""
         standing = bpf.lookup(self._maps["policy"], struct.pack("<I", pid), _STANDING.size)
-        return not self._scope.selected if standing is None else _STANDING.unpack(standing)[1] != _REFUSED
+        return not self._scope.selected if standing is None else _STANDING.unpack(standing)[1] not in {_REFUSED, _UNASKED}
 
     def listen_to_jvm(self, pid: int, since: int) -> None:
         """Believe `pid` what it tells of its TLS; it misses nothing of connections that began after `since` (monotonic, ns)."""
@@ -236,31 +249,46 @@ class Engine:
         """Say what to capture of the process of the exec at `executed_at` (CLOCK_MONOTONIC), and of what it forked since."""
         bpf.update(self._maps["verdicts"], struct.pack("<Q", executed_at), bytes(verdict))
 
-    def mute(self, sk: int, pid: int, handle: int, opened: int) -> None:
-        """Copy nothing more of a socket, or of a TLS handle (not 0), of the connection that began at `opened` (as recorded)."""
-        if handle:
-            self._mute("handles", struct.pack("<QQ", handle, pid), _HANDLE_STATE, opened)
-        else:
-            self._mute("sockets", struct.pack("<Q", sk), _SOCKET_STATE, opened)
+    def mute(self, sk: int, pid: int, handle: int, at: int) -> None:
+        """Copy nothing more of a socket, or of a TLS handle (not 0), of which a record told at `at` (as recorded).
 
-    def _mute(self, table: str, key: bytes, state: tuple[int, int, int], opened: int) -> None:
-        size, kind_at, opened_at = state
-        value = bpf.lookup(self._maps[table], key, size)
-        # The record is older than this moment: another connection may have the address by now.
-        if value is not None and value[opened_at : opened_at + 8] == struct.pack("<Q", opened):
-            bpf.update(self._maps[table], key, value[:kind_at] + bytes([_KIND_MUTED]) + value[kind_at + 1 :])
+        What has the same address by now, and began later, is another connection.
+        """
+        key = struct.pack("<QQ", handle, pid) if handle else struct.pack("<QQ", sk, 0)
+        bpf.update(self._maps["mutes"], key, struct.pack("<Q", at))
+        if not self._config[-1]:  # nobody looks there before
+            self._config[-1] = True
+            self._configure()
+
+    def _configure(self) -> None:
+        bpf.update(self._maps["config"], bytes(4), _CONFIG.pack(*self._config))
 
     def forget_library(self, inode: int, superblock: int) -> None:
         """Tell of this library again when it is mapped next."""
         bpf.delete(self._maps["seen_libraries"], struct.pack("<QQ", inode, superblock))
 
     def counters(self) -> dict[str, int]:
-        """Give the kernel's counters since the start, by name."""
+        """Give the kernel's counters since the start, by name.
+
+        `forgotten` counts the connections and TLS handles that the kernel dropped since their tables were full. It is what was
+        made there and not deleted, less what fits: each processor keeps up to 128 free places to itself, so that many may be
+        missing from the count.
+        """
         found: dict[str, int] = {}
         for index, name in enumerate(records.COUNTERS):
             values = bpf.lookup(self._maps["counters"], struct.pack("<I", index), 8 * self._cpus)
-            found[name] = sum(struct.unpack(f"<{self._cpus}Q", values)) if values else 0
-        return found
+            found[name] = sum(struct.unpack(f"<{self._cpus}q", values)) if values else 0
+        for name, room in self._room.items():
+            self._forgotten[name] = max(self._forgotten[name], found.pop(name) - room)
+        return found | {"forgotten": sum(self._forgotten.values()), "no_slot": found["no_slot"] + self._full}
+
+    def late(self) -> list[bytes]:
+        """Take the records that found no room in the ring and are kept all the same, the oldest first.
+
+        What is in the ring now is older than the end of its connection that is given here.
+        """
+        found = bpf.take_all(self._maps["late_records"], _LATE_KEY, records.LATE_SIZE)
+        return sorted(found, key=lambda record: records.HEADER.unpack_from(record)[0])
 
     def close(self) -> None:
         """Detach everything. The kernel waits 50 to 100 ms for each link: a child is the last that has them, and waits."""

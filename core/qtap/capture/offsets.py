@@ -9,6 +9,7 @@ from qtap.capture import btf
 OFFSETS = {
     "OFF_TASK_FILES": ("task_struct", "files"),
     "OFF_TASK_TGID": ("task_struct", "tgid"),
+    "OFF_TASK_SELF_EXEC_ID": ("task_struct", "self_exec_id"),
     "OFF_TASK_MM": ("task_struct", "mm"),
     "OFF_TASK_REAL_PARENT": ("task_struct", "real_parent"),
     "OFF_MM_ARG_START": ("mm_struct", "arg_start"),

@@ -39,6 +39,7 @@ _ENTRIES = {
     "SSL_set0_rbio": ("ssl_set_bio", ""),
     "SSL_do_handshake": _SILENT,
     "SSL_sendfile": ("ssl_enter_file", "ssl_leave_file"),
+    "SSL_clear": ("ssl_clear", ""),
     "SSL_free": ("ssl_free", ""),
 } | _EARLY
 _PEEKS = ("SSL_peek", "SSL_peek_ex")

@@ -76,7 +76,8 @@ class Prober:
         self._jobs.put(lambda: self._attach_all(libraries_in_root(pid)))
 
     def executed(self, pid: int) -> None:
-        """Tell that `pid` began to run a program; returns at once."""
+        """Tell that `pid` began to run a program, of which nothing is known; returns at once."""
+        self.exited(pid)
         self._jobs.put(lambda: self._attach_all(self._executables.of(pid)))
 
     def seek(self, pid: int) -> None:

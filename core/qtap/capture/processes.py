@@ -91,6 +91,11 @@ class ProcessTable:
             )
         )
 
+    def look_again(self, pid: int) -> Process | None:
+        """Give what /proc tells now of a process that executed a program, as nobody could be told; None: it is gone."""
+        seen = self._read(pid)
+        return None if seen is None else self._put(seen)
+
     def fork(self, parent: int, child: int, at: int = 0) -> None:
         """Take that `parent` made `child`, a process of its own, which until it calls exec is its likeness."""
         known = self._entries.get(parent)
@@ -102,6 +107,11 @@ class ProcessTable:
         self._born[child] = parent, at
         if len(self._born) > _LIMIT:
             self._born.popitem(last=False)
+
+    def is_newer(self, pid: int, at: int) -> bool:
+        """Whether the process `pid` began after `at`: a record that comes late may be of an earlier one."""
+        known = self._entries.get(pid)
+        return known is not None and known.started_at > at + _TICK
 
     def exit(self, pid: int, at: int) -> None:
         """Take that a process ended; it is kept for records that come late."""

@@ -17,7 +17,7 @@ LEVELS = {"summary": 0, "headers": 1, "full": 2}
 LAYERS = ("", "openssl", "gnutls", "nss", "jsse", "go", "rustls")
 """The name of the probe by the number of its layer."""
 
-COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot", "untold", "untied")
+COUNTERS = ("ring_full", "bytes_lost", "unreadable", "no_slot", "untold", "untied", "late", "sockets", "handles")
 """Names of the kernel's counters, in the order of enum counter."""
 
 TOTALS = struct.Struct("<3Q")
@@ -25,6 +25,10 @@ TOTALS = struct.Struct("<3Q")
 
 _EXEC_HEAD = struct.Struct("<IIHHI16s")
 _ARGS_MAX = 1024
+
+
+LATE_SIZE = SIZE + TOTALS.size
+"""Of struct late in bpf/state.h: a record that found no room in the ring, with room for a CLOSE's data."""
 
 
 class Exec:

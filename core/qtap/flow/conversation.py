@@ -49,6 +49,7 @@ class Conversation:
         "_live",
         "_owner",
         "_uncopied",
+        "began",
         "born",
         "closed_at",
         "connection",
@@ -69,6 +70,8 @@ class Conversation:
         """Kernel address of the socket; 0 while unknown."""
         self.born = 0
         """The kernel's time of the connection's beginning: tells it from an earlier one of the same address; 0 if unknown."""
+        self.began = 0
+        """The kernel's time of the first record; an older end is not this one's."""
         self.closed_at = 0
         """When the socket, or the TLS handle, closed; 0 before that."""
         self.freed = False
@@ -115,6 +118,10 @@ class Conversation:
         self.observer.keep_no_more()
         self._attach = None
         self.release()
+
+    def is_of(self, born: int, at: int) -> bool:
+        """Whether this is the connection of that beginning (0: unknown), which was there at the kernel's time `at`."""
+        return born == self.born if born and self.born else self.began <= at
 
     # What the observer reports.
 

@@ -87,6 +87,8 @@ class LiveSource:
         self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
         self._policy = Policy(options.selection, options.filters)
         self._agents: Agents | None = None
+        self._late: list[bytes] = []
+        """Records that found no room in the ring, and wait until those before them are taken."""
         self._trace = Trace(options.trace, self.processes, self._policy.wants) if options.trace.prints else None
         self._taking = self._trace.taking(self._take) if self._trace else self._take
 
@@ -133,7 +135,9 @@ class LiveSource:
                     time.sleep(rest)
                 elif not more:
                     self._engine.ring.wait(poll)
+            self._late += self._engine.late()
             self._engine.ring.drain(self._taking)
+            self._take_late()
             self._table.stop()
             self._count_losses()
         except Exception as error:  # noqa: BLE001 - the thread's end: nothing else would tell of it
@@ -165,7 +169,7 @@ class LiveSource:
             self._table.watched, self._table.reads = self._policy.wants, self._policy.reads
 
     def _attach(self) -> None:
-        self._counted = dict.fromkeys([*records.COUNTERS, *self._table.counters()], 0)
+        self._counted = dict.fromkeys([*self._engine.counters(), *self._table.counters()], 0)
         self._counted_at = time.time_ns()
         self._next_count = time.monotonic() + 1
         self._engine.watch_processes()
@@ -189,6 +193,8 @@ class LiveSource:
     def _round(self) -> bool:
         """Take what waits, but not more than a turn's worth; give whether there was more."""
         taken = self._engine.ring.drain(self._taking, _TURN)
+        if self._late and taken < _TURN:  # all that was in the ring before them
+            self._take_late()
         self._table.tick()
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + 1
@@ -197,25 +203,26 @@ class LiveSource:
                 self._table.delivery.unsought(pid)
         return taken == _TURN
 
-    def _take(self, pages: mmap.mmap, at: int) -> None:
+    def _take_late(self) -> None:
+        late, self._late = self._late, []
+        for record in late:
+            fields = records.HEADER.unpack_from(record)
+            if fields[14] != records.EXIT or not self.processes.is_newer(fields[5], fields[0] + self._table.offset):
+                self._taking(record, 0)
+
+    def _take(self, pages: mmap.mmap | bytes, at: int) -> None:
         if is_for_table(pages, at):
             self._table.take(pages, at)
             return
         fields = records.HEADER.unpack_from(pages, at)
         ts, pid, kind = fields[0] + self._table.offset, fields[5], fields[14]
         if kind == records.EXEC:
-            start = at + records.SIZE
-            self._executed(records.Exec(pid, ts, pages[start : start + fields[9]]))
+            self._executed(pid, ts, pages[at + records.SIZE : at + records.SIZE + fields[9]], selected=bool(fields[3]))
         elif kind == records.FORK:
             self._policy.forked(fields[3], pid)
             self.processes.fork(fields[3], pid, ts)
         elif kind == records.EXIT:
-            self._policy.exited(pid)
-            self._table.exited(pid, ts)
-            self.processes.exit(pid, ts)
-            self._prober.exited(pid)
-            if self._agents:
-                self._agents.ended(pid, fields[0])
+            self._exited(pid, ts)
         elif kind == records.LIBRARY:
             self._prober.mapped(pid, fields[3], fields[2])
         elif kind == records.NAMES:
@@ -225,13 +232,31 @@ class LiveSource:
         elif kind == records.JVM and self._agents:
             self._agents.started(pid)
 
-    def _executed(self, event: records.Exec) -> None:
-        self._prober.executed(event.pid)
+    def _executed(self, pid: int, ts: int, data: bytes, *, selected: bool) -> None:
+        """Take that a process runs another program since `ts`; without data it is told late, and `selected` with it."""
+        self._prober.executed(pid)
+        self._table.executed(pid, ts)
+        at = ts - self._table.offset
         if self._agents:
-            self._agents.ended(event.pid, event.at - self._table.offset)
-        process = self.processes.exec(event.pid, event.ppid, event.uid, event.exe, event.comm, event.args, event.at)
-        if self._policy.executed(self._engine, event, process, event.at - self._table.offset).allowed:
+            self._agents.ended(pid, at)
+        if data:
+            event = records.Exec(pid, ts, data)
+            selected = event.selected
+            process = self.processes.exec(pid, event.ppid, event.uid, event.exe, event.comm, event.args, ts)
+        elif (seen := self.processes.look_again(pid)) is not None:
+            process = seen
+        else:
+            return
+        if self._policy.executed(self._engine, process, at, selected=selected).allowed:
             self._table.started(process)
+
+    def _exited(self, pid: int, ts: int) -> None:
+        self._policy.exited(pid)
+        self._table.exited(pid, ts)
+        self.processes.exit(pid, ts)
+        self._prober.exited(pid)
+        if self._agents:
+            self._agents.ended(pid, ts - self._table.offset)
 
     def _takes_agent(self, pid: int) -> bool:
         return self._policy.reads(pid, tls=True) and self._engine.is_allowed(pid)
@@ -243,7 +268,9 @@ class LiveSource:
         counted, now = {**self._engine.counters(), **self._table.counters()}, time.time_ns()
         lost = {
             "ring": counted["ring_full"] - self._counted["ring_full"],
-            "reader": sum(counted[name] - self._counted[name] for name in ("no_slot", "unreadable", "untied", "evicted")),
+            "reader": sum(
+                counted[name] - self._counted[name] for name in ("no_slot", "unreadable", "untied", "evicted", "forgotten")
+            ),
         }
         for where, count in lost.items():
             if count:
@@ -252,6 +279,8 @@ class LiveSource:
             self._sink.lost(Loss("reader", untold, self._counted_at, now, "connections"))
         if unheard := counted["processes"] - self._counted["processes"]:
             self._sink.lost(Loss("reader", unheard, self._counted_at, now, "processes"))
+        if counted["late"] != self._counted["late"]:
+            self._late += self._engine.late()
         self._counted, self._counted_at = counted, now
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from qtap.capture.engine import Engine, Scope, Verdict
 from qtap.capture.processes import ProcessTable
-from qtap.capture.records import Exec
 from qtap.config.filters import SKIP, SKIP_ALL, Filters
 from qtap.flow.selection import Selection
 from qtap.model import Process
@@ -35,13 +34,16 @@ class Policy:
         """Give what the kernel is told of all this at the start."""
         return Scope(level, bool(self._selection), bool(self._filters), ignore_loopback)
 
-    def executed(self, engine: Engine, event: Exec, process: Process, at: int) -> Verdict:
-        """Decide about a process that executed a program at `at` (CLOCK_MONOTONIC), and tell the kernel where it asks."""
-        if not self or (event.selected and not self._filters):
+    def executed(self, engine: Engine, process: Process, at: int, *, selected: bool) -> Verdict:
+        """Decide about a process that executed a program at `at` (CLOCK_MONOTONIC), and tell the kernel where it asks.
+
+        `selected`: by what it inherited.
+        """
+        if not self or (selected and not self._filters):
             return Verdict()
-        known = self._decided.get(event.pid)
-        verdict = self._judge(process, selected=event.selected or (known is not None and known.selected))
-        self._decided[event.pid] = verdict
+        known = self._decided.get(process.pid)
+        verdict = self._judge(process, selected=selected or (known is not None and known.selected))
+        self._decided[process.pid] = verdict
         engine.decide(at, verdict)
         return verdict
 
@@ -50,6 +52,8 @@ class Policy:
         known = self._decided.get(parent)
         if known is not None:
             self._decided[child] = known
+        else:  # of an earlier process of that number, whose end was not told
+            self._decided.pop(child, None)
 
     def exited(self, pid: int) -> None:
         """Forget a process."""

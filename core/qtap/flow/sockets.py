@@ -114,11 +114,15 @@ class Sockets:
         known = self._table.get(sk)
         return known is not None and known.connection is connection
 
-    def closed(self, sk: int, totals: Totals, now: int) -> None:
-        """Take that a socket closed."""
+    def closed(self, sk: int, born: int, totals: Totals, at: int, now: int) -> None:
+        """Take that the connection of `sk` that began at `born` (0: unknown) closed at the kernel's time `at`, which is `now`.
+
+        An earlier one at `sk` is over too, though nobody told; a later one is not.
+        """
         known = self._table.get(sk)
-        if known is not None:
-            known.connection.bytes_sent, known.connection.bytes_received = totals.sent, totals.received
+        if known is not None and known.born <= at:
+            if known.born == born or not born:
+                known.connection.bytes_sent, known.connection.bytes_received = totals.sent, totals.received
             known.closed_at = now
             self._closing.append((now + _LINGER, sk, known))
 

@@ -73,8 +73,8 @@ class ConnectionTable:
         """Whether anything is told of a process; asked when a connection begins."""
         self.reads: Callable[..., bool] = lambda _pid, *, tls: True  # noqa: ARG005
         """Whether what a process says is read, within TLS or not; likewise."""
-        self.mute: Callable[[int, int, int, int], None] = lambda _sk, _pid, _handle, _opened: None
-        """Asks for no more records of a socket, or of a process's TLS handle (not 0), that turned into something else."""
+        self.mute: Callable[[int, int, int, int], None] = lambda _sk, _pid, _handle, _at: None
+        """Asks for no more records of a socket, or of a process's TLS handle (not 0), as a record of that time showed."""
         self._process_of = process_of
         self._limit = body_limit
         self._live_limit = live_limit
@@ -126,15 +126,16 @@ class ConnectionTable:
             ends = (family, local, local_port, remote, remote_port)
             if not self.reads(tgid, tls=layer != 0):
                 speaks_first = CLIENT if direction == OUT else SERVER
-                self._leave_unread((sk, tgid, handle, opened), ends, speaks_first if opened and not position else 0, now)
+                self._leave_unread((sk, tgid, handle, opened, ts), ends, speaks_first if opened and not position else 0, now)
                 return
             conversation = self._begin(key, sk, tgid, layer=layer, born=opened, ends=ends, flags=flags)
+            conversation.began = ts
         elif conversation.sk != sk and sk:
             conversation.born = opened
             self._sockets.join(sk, opened, conversation.connection, now)
             self._found_socket(key, conversation, sk, endpoints((family, local, local_port, remote, remote_port)))
         if conversation.opaque:
-            self.mute(sk, tgid, handle, opened)
+            self.mute(sk, tgid, handle, ts)
             return
         if flags & FILE or (self._stalls and self._stalls.hold_up(conversation, direction)):
             data = pages[at + SIZE : at + SIZE + length]
@@ -166,12 +167,12 @@ class ConnectionTable:
 
         self._stalls.behind(conversation, act, len(data), sent=direction == OUT)
 
-    def _leave_unread(self, which: tuple[int, int, int, int], ends: Ends, side: int, now: int) -> None:
+    def _leave_unread(self, which: tuple[int, int, int, int, int], ends: Ends, side: int, now: int) -> None:
         """Take that the kernel began to copy what is not wanted, before it heard so: at most the connection is told of."""
-        sk, tgid, handle, born = which
+        sk, tgid, handle, born, at = which
         if not handle and self.watched(tgid) and self._sockets.adopt(sk, born) is None:
             other(self._sockets.told(sk, born, lambda: self._of_socket(sk, tgid, born, ends), now), side, "")
-        self.mute(sk, tgid, handle, born)
+        self.mute(sk, tgid, handle, at)
 
     def _take_notice(self, pages: mmap.mmap | bytes, at: int) -> None:
         """Take a record that is about a connection itself."""
@@ -180,11 +181,11 @@ class ConnectionTable:
         local_port, remote_port, local, remote, kind, direction, layer, flags, family, _ = fields[10:]
         now, data = ts + self.offset, pages[at + SIZE : at + SIZE + length]
         if kind == CLOSE and handle:
-            if (freed := self._table.get((tgid, handle))) is not None:
-                freed.freed = True
-            self._closed({(tgid, handle)}, now)
+            # One that comes late may be of the handle that was at this address before.
+            if (freed := self._table.get((tgid, handle))) is not None and freed.began <= ts:
+                self._freed({(tgid, handle)}, now)
         elif kind == CLOSE:
-            self._socket_closed(sk, Totals.of(data), now)
+            self._socket_closed(sk, born, Totals.of(data), ts)
         elif self.watched(tgid):
             ends = (family, local, local_port, remote, remote_port)
             connection = self._sockets.told(sk, born, lambda: self._of_socket(sk, tgid, born, ends), now)
@@ -204,6 +205,11 @@ class ConnectionTable:
     def answered(self, pid: int, message: bytes, now: int) -> None:
         """Take what a name server answered a process."""
         self._names.answered(self._process_of(pid), message, now)
+
+    def executed(self, pid: int, now: int) -> None:
+        """Take that a process runs another program, which knows nothing of the TLS handles that were there."""
+        self.delivery.unsought(pid)
+        self._freed(self._index.handles_of(pid), now)
 
     def exited(self, pid: int, now: int) -> None:
         """Close what a process leaves behind that has no socket to close."""
@@ -299,12 +305,19 @@ class ConnectionTable:
             if not is_wanted:
                 conversation.ignore(time.time_ns())
 
-    def _socket_closed(self, sk: int, totals: Totals, now: int) -> None:
-        keys = self._index.of_socket(sk)
+    def _socket_closed(self, sk: int, born: int, totals: Totals, at: int) -> None:
+        """Take that the connection closed which began at `born`. An earlier one at `sk` is over too, though nobody told."""
+        keys = [key for key in self._index.of_socket(sk) if self._table[key].began <= at]
         for key in keys:
-            self._table[key].totals = totals
+            if self._table[key].is_of(born, at):
+                self._table[key].totals = totals
+        self._closed(keys, at + self.offset)
+        self._sockets.closed(sk, born, totals, at, at + self.offset)
+
+    def _freed(self, keys: Iterable[Key], now: int) -> None:
+        for key in keys:
+            self._table[key].freed = True
         self._closed(keys, now)
-        self._sockets.closed(sk, totals, now)
 
     def _closed(self, keys: Iterable[Key], now: int) -> None:
         for key in keys:

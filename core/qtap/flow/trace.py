@@ -46,10 +46,10 @@ class Trace:
         self._users: dict[int, int] = {}
         """The process that last used each socket, whose end the kernel tells without one."""
 
-    def taking(self, take: Callable[[mmap.mmap, int], None]) -> Callable[[mmap.mmap, int], None]:
+    def taking(self, take: Callable[[mmap.mmap | bytes, int], None]) -> Callable[[mmap.mmap | bytes, int], None]:
         """Give what takes a record as `take` does, and traces it. The line of an exec names the program that begins."""
 
-        def traced(pages: mmap.mmap, at: int) -> None:
+        def traced(pages: mmap.mmap | bytes, at: int) -> None:
             is_exec = pages[at + records.TYPE_AT] == records.EXEC
             if not is_exec:
                 self.record(pages, at)
@@ -101,9 +101,9 @@ class Trace:
     def muting(self, mute: Callable[[int, int, int, int], None]) -> Callable[[int, int, int, int], None]:
         """Give what mutes as `mute` does, and traces it."""
 
-        def traced(sk: int, pid: int, handle: int, opened: int) -> None:
-            self.say(("protocol",), pid, f"muted handle={handle:#x} socket={sk:#x} opened={opened}")
-            mute(sk, pid, handle, opened)
+        def traced(sk: int, pid: int, handle: int, at: int) -> None:
+            self.say(("protocol",), pid, f"muted handle={handle:#x} socket={sk:#x}", at)
+            mute(sk, pid, handle, at)
 
         return traced
 
