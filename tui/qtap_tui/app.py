@@ -69,8 +69,8 @@ class QtapApp(App[int]):
         self.app_resume_signal.subscribe(self, self._paint_again)
         if self._on_ready:
             self.call_after_refresh(self._on_ready)
-        self.call_after_refresh(gc.freeze)  # what stands now stays: no collection looks at it again
         if not self.is_headless:
+            self.call_after_refresh(gc.freeze)  # what stands now stays: no collection looks at it again
             loop = asyncio.get_running_loop()
             for number in _SIGNALS:
                 loop.add_signal_handler(number, self.exit)
