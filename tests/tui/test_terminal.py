@@ -62,6 +62,11 @@ class Terminal:
         while self._read_once():
             pass
 
+    def hang_up(self, nothing: int) -> None:
+        """Close both ends of the terminal; other numbers than theirs must not come to stand for them."""
+        os.dup2(nothing, self._primary)
+        os.dup2(nothing, self._secondary)
+
     def end(self) -> int:
         """Read until the program ends; give its status."""
         self._read(lambda: self.process.poll() is not None, "it did not end")
@@ -190,6 +195,13 @@ def test_a_stop_gives_the_terminal_back_and_going_on_paints_the_screen_again() -
         assert screen.end() == 0
         assert screen.settings == before
         assert is_restored(screen)
+
+
+def test_it_ends_when_its_terminal_is_gone() -> None:
+    with terminal("tests.tui.synthetic", "200") as screen, Path(os.devnull).open("r+b", buffering=0) as nothing:
+        screen.wait_for("/v1/orders?page=2")
+        screen.hang_up(nothing.fileno())
+        assert screen.process.wait(_PATIENCE) == 0
 
 
 def state(pid: int) -> str:
