@@ -54,7 +54,7 @@ async def _serve(certificate: str) -> None:
     )
     config.certfile = config.keyfile = certificate or None
     _tell({"port": listener.getsockname()[1]})
-    await serve(_echo, config, shutdown_trigger=lambda: asyncio.to_thread(sys.stdin.read))  # type: ignore[arg-type]
+    await serve(_echo, config, shutdown_trigger=lambda: asyncio.to_thread(sys.stdin.read))
 
 
 class _Socket:
