@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -160,3 +161,18 @@ def test_a_nudge_has_the_writer_called_though_nothing_is_queued() -> None:
     assert gate.entered.wait(20)
     writer.stop()
     assert gate.batches == [[]]
+
+
+def test_stop_waits_longer_for_a_thread_that_is_at_work() -> None:
+    written: list[int] = []
+
+    def work(batch: list[int]) -> None:
+        end = time.thread_time() + 0.5
+        while time.thread_time() < end:
+            pass
+        written.extend(batch)
+
+    writer: BackgroundWriter[int] = BackgroundWriter("t", work)
+    assert writer.put(1, 1)
+    assert writer.stop(timeout=0.1) == 0
+    assert written == [1]

@@ -8,10 +8,13 @@ full, then writes everything in one call. One put costs about 0.4 us.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+_LONGEST_STOP = 10.0
+"""Seconds."""
 
 
 class BackgroundWriter(Generic[Item]):
@@ -47,6 +50,8 @@ class BackgroundWriter(Generic[Item]):
         self._lock = threading.Lock()
         self._filled = threading.Condition(self._lock)
         self._drained = threading.Condition(self._lock)
+        self._clock = time.CLOCK_MONOTONIC
+        """Of the processor time of the thread, once it runs."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -81,15 +86,34 @@ class BackgroundWriter(Generic[Item]):
             self._drained.wait_for(lambda: self.closed or not (self._items or self._writing))
 
     def stop(self, timeout: float = 1.0) -> int:
-        """Write what is queued and end the thread; give the number of items that were not written within `timeout` seconds."""
+        """Write what is queued and end the thread; give the number of items that were not written.
+
+        Waits `timeout` seconds, and longer while the thread is at work: on a host that gives it little time, not for a reader.
+        """
         with self._lock:
             self.closed = True
             self._filled.notify()
             self._drained.notify_all()
         if threading.current_thread() is not self._thread:
-            self._thread.join(timeout)
+            self._join(timeout)
         with self._lock:
             return len(self._items) + self._writing
+
+    def _join(self, timeout: float) -> None:
+        self._thread.join(0.8 * timeout)
+        end = time.monotonic() + _LONGEST_STOP
+        while self._thread.is_alive() and time.monotonic() < end:
+            before = self._processor_time()
+            self._thread.join(0.2 * timeout)
+            if self._processor_time() <= before:
+                return
+
+    def _processor_time(self) -> float:
+        """Give the seconds of processor time that the thread has used, 0 once it has ended."""
+        try:
+            return time.clock_gettime(self._clock)
+        except OSError:
+            return 0.0
 
     def _full(self, cost: int) -> bool:
         # One item larger than the bound still passes through an empty queue.
@@ -100,6 +124,7 @@ class BackgroundWriter(Generic[Item]):
         return len(self._items) * 2 > self._max_items or self._bytes * 2 > self._max_bytes
 
     def _run(self) -> None:
+        self._clock = time.pthread_getcpuclockid(threading.get_ident())
         while (batch := self._take()) is not None:
             try:
                 self._write(batch)
