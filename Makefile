@@ -27,7 +27,7 @@ demo: ## start the screen on the sample capture; needs neither root nor BCC
 	@$(VENV)/bin/qtap-tui --demo $(ARGS)
 
 test: lint ## pass everything: lint, types, walls, unit tests, snapshots and live tests; ARGS="-k name" selects
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@.ci/test $(ARGS)
 
 test-kernels: ## run the live tests on Debian's other kernels, under qemu; KERNELS=6.1 ARGS="-k name" selects
 	@.ci/setup kernels
