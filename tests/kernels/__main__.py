@@ -1,6 +1,6 @@
 """The command: `python -m tests.kernels [VERSION…] [-- --load | -- PYTEST…]`; `make test-kernels` calls it.
 
-Without arguments for pytest all live tests run. `--load` only asks each kernel whether it takes every program.
+Without paths for pytest the suites of `_SUITES` run. `--load` only asks each kernel whether it takes every program.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from tests.kernels.vmlinux import programs
 
 _ROOT = Path(__file__).parents[2]
 _CACHE = "/var/cache/qtap-tui"
+_SUITES = ("connections", "equality")
+"""Of tests/live: what connections, plain traffic and OpenSSL of several clients take, in a quarter of an hour."""
 _PATIENCE = 8
 """How many times longer things take under emulation, at most."""
 
@@ -59,7 +61,8 @@ def _script(arguments: list[str], programs: Path) -> str:
     if arguments == ["--load"]:
         command = [sys.executable, "-m", "tests.kernels.load"]
     else:
-        paths = [] if any((_ROOT / argument.partition("::")[0]).exists() for argument in arguments) else ["tests/live"]
+        chosen = any((_ROOT / argument.partition("::")[0]).exists() for argument in arguments)
+        paths = [] if chosen else [f"tests/live/test_{name}.py" for name in _SUITES]
         command = [sys.executable, "-m", "pytest", "-m", "live and not matrix", "-p", "no:cacheprovider", *paths, *arguments]
     environment = {
         "HOME": "/root",
