@@ -37,7 +37,8 @@ _POLL = 0.04
 cold (at 1 000 requests a second, looks four times as often cost 40 us a request more)."""
 _FASTEST = 400_000_000
 """Bytes a second that two processors bring, so that a small ring is looked at in time."""
-
+_LONGEST_END = 5.0
+"""Seconds that may pass until what waits in the ring is taken."""
 _TURN = 2048
 """Records taken between two looks at what else there is to do: 10 ms of work."""
 
@@ -84,6 +85,7 @@ class LiveSource:
         self._on_unmatched = on_unmatched
         self._stopping = threading.Event()
         self._compiled = False
+        self._takes = False  # whether records may wait in the ring
         self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
         self._policy = Policy(options.selection, options.filters)
         self._agents: Agents | None = None
@@ -108,11 +110,13 @@ class LiveSource:
         self._thread.start()
 
     def stop(self) -> None:
-        """End capture, deliver what is unfinished, detach; returns within a second."""
+        """End capture, deliver what is unfinished, detach; returns within _LONGEST_END, mostly a second."""
         self._stopping.set()
         # A compiler at work ends with this process.
         if self._thread.is_alive() and self._compiled:
-            self._thread.join(timeout=5)
+            self._thread.join(_LONGEST_END)
+            if self._takes:
+                _log.warning("not all that was captured was read before the end: that would have taken too long")
 
     def _run(self) -> None:
         try:
@@ -126,6 +130,7 @@ class LiveSource:
             return
         try:
             self._attach()
+            self._takes = True
             budget = Budget()
             poll = min(_POLL, self._engine.ring.size / _FASTEST)
             while not self._stopping.is_set():
@@ -144,6 +149,7 @@ class LiveSource:
             _log.debug("capture stopped", exc_info=True)
             self._on_failed(f"capture stopped: {error or type(error).__name__} (--log-level debug says where)")
         finally:
+            self._takes = False
             if self._agents:
                 self._agents.stop()
             self._prober.stop()
