@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtap.flow.table import ConnectionTable
 from qtap.model import Process
-from tests.flow.kernel import Stream, Told, told_by
+from tests.flow.kernel import Stream, Told, kernel_time, told_by
 from tests.wire.test_tls_hello import client_hello
 
 ASK = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -40,10 +40,32 @@ def test_the_tls_handles_of_a_program_end_when_its_process_runs_another() -> Non
     table = ConnectionTable(told, Process, body_limit=1 << 20)
     first, second = (Stream(10, 4000, 443, sk=0, handle=7, opened=0) for _ in range(2))
     table.take(first.sends(b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\nx"), 0)
-    table.executed(10, 5_000_000_000)
+    table.executed(10, kernel_time())
     second.sends(ASK % 0)  # lost, so that no record of the handle begins it
     table.take(second.sends(ASK % 2), 0)
     table.take(second.receives(ANSWER), 0)
     table.stop()
     assert [(t.target, t.status) for t in told.finished] == [("/1", 0), ("/2", 200)]
     assert bytes(told.finished[0].request.body) == b"x"
+
+
+def test_a_program_that_is_told_of_late_keeps_its_own_tls_handles() -> None:
+    told = Told()
+    table = ConnectionTable(told, Process, body_limit=1 << 20)
+    handle = Stream(10, 4000, 443, handle=7)
+    began = kernel_time()
+    table.take(handle.sends(ASK % 1), 0)
+    table.executed(10, began)
+    table.exited(10, began)  # of an earlier process of that number
+    table.take(handle.receives(ANSWER), 0)
+    table.take(handle.sends(ASK % 2), 0)
+    table.take(handle.receives(ANSWER), 0)
+    table.stop()
+    assert [(t.target, t.status, t.incomplete) for t in told.finished] == [("/1", 200, ()), ("/2", 200, ())]
+
+
+def test_an_end_whose_time_is_a_little_early_is_that_of_its_connection() -> None:
+    stream = Stream(10, 4000, 80)
+    end = stream.closes(30, 40)
+    told = told_by(stream.sends(ASK % 1), end)
+    assert [(t.incomplete, t.connection.bytes_sent) for t in told.finished] == [(("closed_without_response",), 30)]

@@ -7,7 +7,7 @@ import pytest
 from qtap.capture.records import ENDS_CHUNKED, SKIPPED, UNSEEN
 from qtap.flow.table import ConnectionTable
 from qtap.model import Process
-from tests.flow.kernel import Stream, Told, told_by
+from tests.flow.kernel import Stream, Told, kernel_time, told_by
 
 ASK = b"GET /a?b=1 HTTP/1.1\r\nHost: shop\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -247,11 +247,13 @@ def test_what_a_process_leaves_behind_ends_with_it() -> None:
     for number in range(100):
         table.take(Stream(10, 0, 0, sk=0, handle=0x1000 + number, opened=0).sends(ASK), 0)
     assert len(table) == 100
-    table.exited(10, 1)
+    at = kernel_time()
+    ended_at = at + table.offset
+    table.exited(10, at)
     table.tick()
     assert len(table) == 0
     assert {t.incomplete for t in told.finished} == {("closed_without_response",)}
-    assert [(p.pid, p.ended_at) for p in told.processes] == [(10, 1)] * 2  # one object, told of twice
+    assert [(p.pid, p.ended_at) for p in told.processes] == [(10, ended_at)] * 2  # one object, told of twice
 
 
 def test_a_handle_at_the_address_of_one_that_is_gone_is_another_though_its_first_record_is_lost() -> None:

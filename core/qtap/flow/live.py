@@ -240,9 +240,9 @@ class LiveSource:
 
     def _executed(self, pid: int, ts: int, data: bytes, *, selected: bool) -> None:
         """Take that a process runs another program since `ts`; without data it is told late, and `selected` with it."""
-        self._prober.executed(pid)
-        self._table.executed(pid, ts)
         at = ts - self._table.offset
+        self._prober.executed(pid)
+        self._table.executed(pid, at)
         if self._agents:
             self._agents.ended(pid, at)
         if data:
@@ -257,12 +257,13 @@ class LiveSource:
             self._table.started(process)
 
     def _exited(self, pid: int, ts: int) -> None:
+        at = ts - self._table.offset
         self._policy.exited(pid)
-        self._table.exited(pid, ts)
+        self._table.exited(pid, at)
         self.processes.exit(pid, ts)
         self._prober.exited(pid)
         if self._agents:
-            self._agents.ended(pid, ts - self._table.offset)
+            self._agents.ended(pid, at)
 
     def _takes_agent(self, pid: int) -> bool:
         return self._policy.reads(pid, tls=True) and self._engine.is_allowed(pid)

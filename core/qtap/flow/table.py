@@ -206,16 +206,16 @@ class ConnectionTable:
         """Take what a name server answered a process."""
         self._names.answered(self._process_of(pid), message, now)
 
-    def executed(self, pid: int, now: int) -> None:
-        """Take that a process runs another program, which knows nothing of the TLS handles that were there."""
+    def executed(self, pid: int, at: int) -> None:
+        """Take that a process runs another program since the kernel's time `at`, which knows nothing of earlier TLS handles."""
         self.delivery.unsought(pid)
-        self._freed(self._index.handles_of(pid), now)
+        self._freed(self._handles_of(pid, at), at + self.offset)
 
-    def exited(self, pid: int, now: int) -> None:
-        """Close what a process leaves behind that has no socket to close."""
-        self.lifecycle.exited(pid, now)
+    def exited(self, pid: int, at: int) -> None:
+        """Close what a process that ended at the kernel's time `at` leaves behind that has no socket to close."""
+        self.lifecycle.exited(pid, at + self.offset)
         self.delivery.exited(pid)
-        self._closed(self._index.handles_of(pid), now)
+        self._closed(self._handles_of(pid, at), at + self.offset)
 
     def tick(self) -> None:
         """Do what waits for time to pass; called after every batch."""
@@ -305,12 +305,18 @@ class ConnectionTable:
             if not is_wanted:
                 conversation.ignore(time.time_ns())
 
+    def _handles_of(self, pid: int, at: int) -> list[Key]:
+        """Give the TLS handles that a process had at `at`: told of late, it may have others by now."""
+        return [key for key in self._index.handles_of(pid) if self._table[key].began <= at]
+
     def _socket_closed(self, sk: int, born: int, totals: Totals, at: int) -> None:
         """Take that the connection closed which began at `born`. An earlier one at `sk` is over too, though nobody told."""
-        keys = [key for key in self._index.of_socket(sk) if self._table[key].began <= at]
-        for key in keys:
-            if self._table[key].is_of(born, at):
-                self._table[key].totals = totals
+        found = [(key, self._table[key]) for key in self._index.of_socket(sk)]
+        for _, conversation in found:
+            if conversation.is_of(born, at):
+                conversation.totals = totals
+        # Two processors may write their records in another order than they took the time.
+        keys = [key for key, conversation in found if conversation.began <= at or conversation.is_of(born, at)]
         self._closed(keys, at + self.offset)
         self._sockets.closed(sk, born, totals, at, at + self.offset)
 
