@@ -79,19 +79,20 @@ class VerifierError(Exception):
     """The kernel refused a program; the text ends with the verifier's last lines."""
 
 
-def take_all(fd: int, key_size: int, value_size: int) -> list[bytes]:
-    """Remove all entries of a hash map, and give their values."""
+def take_all(fd: int, key_size: int, value_size: int, most: int) -> list[bytes]:
+    """Remove the entries of a hash map, `most` at once since others may be made meanwhile, and give their values."""
     key = ctypes.create_string_buffer(key_size)
     found: list[bytes] = []
-    while True:
+    while len(found) < most:
         try:
             _bpf(MAP_NEXT_KEY, struct.pack("<IIQQQ", fd, 0, 0, _address(key), 0))  # the first one
         except FileNotFoundError:
-            return found
+            break
         value = lookup(fd, key.raw, value_size)
         delete(fd, key.raw)
         if value is not None:
             found.append(value)
+    return found
 
 
 def load_program(kind: int, code: bytes, name: str, expected_attach: int = 0) -> int:

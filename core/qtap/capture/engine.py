@@ -53,8 +53,8 @@ _CONFIG = struct.Struct("<5I")
 """struct config of bpf/state.h."""
 _REFUSED, _ALLOWED, _UNASKED = 0, 1, 3
 """POLICY_DENY, POLICY_ALLOW and POLICY_UNASKED of bpf/state.h."""
-_LATE_KEY = 16
-"""Size of struct late_key of bpf/state.h."""
+_LATE_KEY, _MOST_LATE = 16, 8192
+"""Size of struct late_key, and entries of `late_records`, of bpf/state.h."""
 _CHOOSES_SELECTED, _CHOOSES_PROGRAMS = 1, 2
 """CHOOSES_* of bpf/state.h."""
 _VERDICT, _STANDING = struct.Struct("<3Bx"), struct.Struct("<Q3B5x")
@@ -287,7 +287,7 @@ class Engine:
 
         What is in the ring now is older than the end of its connection that is given here.
         """
-        found = bpf.take_all(self._maps["late_records"], _LATE_KEY, records.LATE_SIZE)
+        found = bpf.take_all(self._maps["late_records"], _LATE_KEY, records.LATE_SIZE, _MOST_LATE)
         return sorted(found, key=lambda record: records.HEADER.unpack_from(record)[0])
 
     def close(self) -> None:

@@ -46,6 +46,16 @@ class Ring:
         self._consumer = memoryview(self._consumer_page).cast("Q")
         self._producer = memoryview(self._pages)[:8].cast("Q")
 
+    @property
+    def taken(self) -> int:
+        """Bytes since the start that `drain` is through with."""
+        return self._consumer[0]
+
+    @property
+    def given(self) -> int:
+        """Bytes since the start that programs have taken for records."""
+        return self._producer[0]
+
     def drain(self, take: Callable[[mmap.mmap, int], None], most: int = 1 << 62) -> int:
         """Call `take(pages, offset)` for every finished record, offset being its first byte; give how many there were.
 

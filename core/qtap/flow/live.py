@@ -90,7 +90,8 @@ class LiveSource:
         self._policy = Policy(options.selection, options.filters)
         self._agents: Agents | None = None
         self._late: list[bytes] = []
-        """Records that found no room in the ring, and wait until those before them are taken."""
+        """Records that found no room in the ring, and wait until what is before them there is taken."""
+        self._late_behind = self._late_counted = 0
         self._trace = Trace(options.trace, self.processes, self._policy.wants) if options.trace.prints else None
         self._taking = self._trace.taking(self._take) if self._trace else self._take
 
@@ -199,7 +200,7 @@ class LiveSource:
     def _round(self) -> bool:
         """Take what waits, but not more than a turn's worth; give whether there was more."""
         taken = self._engine.ring.drain(self._taking, _TURN)
-        if self._late and taken < _TURN:  # all that was in the ring before them
+        if self._late and self._engine.ring.taken >= self._late_behind:
             self._take_late()
         self._table.tick()
         if time.monotonic() >= self._next_count:
@@ -286,8 +287,9 @@ class LiveSource:
             self._sink.lost(Loss("reader", untold, self._counted_at, now, "connections"))
         if unheard := counted["processes"] - self._counted["processes"]:
             self._sink.lost(Loss("reader", unheard, self._counted_at, now, "processes"))
-        if counted["late"] != self._counted["late"]:
-            self._late += self._engine.late()
+        if counted["late"] != self._late_counted and not self._late:  # the kernel keeps no more than fits, and counts the rest
+            self._late_counted = counted["late"]
+            self._late, self._late_behind = self._engine.late(), self._engine.ring.given
         self._counted, self._counted_at = counted, now
 
 
