@@ -1,14 +1,20 @@
-"""Probes of single processes: for as long as they are needed, and not for too many."""
+"""Probes of single processes, for as long as they are needed and not for too many; and the thread that sets probes."""
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import cast
 
 import pytest
 
 from qtap.capture import probes
+from qtap.capture.bpf import VerifierError
+from qtap.capture.compiler import Bytecode
 from qtap.capture.engine import Engine
 from qtap.capture.probes import Prober
+
+PATIENCE = 10.0
 
 
 class Kernel:
@@ -16,9 +22,20 @@ class Kernel:
 
     def __init__(self) -> None:
         self.seeking: set[int] = set()
+        self.added: list[Bytecode] = []
+        self.released: list[int] = []
 
     def has_sought(self, pid: int) -> bool:
         return pid in self.seeking
+
+    def add(self, code: Bytecode) -> None:
+        self.added.append(code)
+
+    def load_soon(self) -> None:
+        raise VerifierError("go_read_enter: Argument list too long")
+
+    def release(self, pid: int) -> None:
+        self.released.append(pid)
 
 
 @pytest.fixture
@@ -52,3 +69,40 @@ def test_too_many_processes_lose_the_oldest(prober: Prober, kernel: Kernel, monk
         prober.seek(pid)
     kernel.seeking = {3}
     assert prober.drop_unneeded() == [2]
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes.Executables, "installed", lambda _: iter(()))
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_a_kernel_that_refuses_programs_for_rare_libraries_leaves_the_others(kernel: Kernel) -> None:
+    rest = Bytecode([], {})
+    prober = Prober(cast("Engine", kernel), rest=lambda: rest)
+    prober.start()
+    prober.seek(1 << 30)  # no process has this number
+    prober.exited(1 << 30)
+    end = time.monotonic() + PATIENCE
+    while not kernel.released and time.monotonic() < end:
+        time.sleep(0.01)
+    prober.stop()
+    assert (prober.complete, kernel.added, kernel.released) == (True, [rest], [1 << 30])
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_what_is_compiled_after_the_end_of_capture_is_not_loaded(kernel: Kernel) -> None:
+    asked, compiled = threading.Event(), threading.Event()
+
+    def slow() -> Bytecode:
+        asked.set()
+        compiled.wait(PATIENCE)
+        return Bytecode([], {})
+
+    prober = Prober(cast("Engine", kernel), rest=slow)
+    prober.start()
+    assert asked.wait(PATIENCE)
+    prober.stop()
+    compiled.set()
+    prober._thread.join(PATIENCE)  # noqa: SLF001 - which nobody waits for
+    assert kernel.added == []

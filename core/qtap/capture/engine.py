@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import struct
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -92,33 +92,21 @@ class Scope(NamedTuple):
 class Engine:
     """Loaded programs and their maps; `ring` carries what they see.
 
-    `code` may lack the programs for rare libraries: `rest`, which may take seconds, then gives them to `complete`.
+    `code` may lack the programs for rare libraries, but for Java's with `java`: `add` takes them later.
     """
 
-    def __init__(
-        self,
-        code: Bytecode,
-        *,
-        ring_size: int,
-        scope: Scope,
-        java: bool = False,
-        rest: Callable[[], Bytecode] | None = None,
-    ) -> None:
+    def __init__(self, code: Bytecode, *, ring_size: int, scope: Scope, java: bool = False) -> None:
         if Host().version < (5, 11):  # maps count as locked memory there
             raise_memlock()
         self.ring = Ring(ring_size)
         self.level = scope.level
         self._maps: dict[str, int] = {}
         self._code: dict[str, bytes] = {}
-        self._rest = rest
-        self._closed = False
-        self._add(code)
+        self.add(code)
         self._links: list[int] = []
         self._links_of: dict[int, list[int]] = {}
         """Those in one process alone."""
         left_out = (*_HEAD_PROGRAMS * (scope.level == "full"), *_JAVA_PROGRAMS * (not java))
-        if java:
-            self.complete()
         self._programs = self._load(left_out)
         self._cpus = _possible_cpus()
         self._room = {shape.name: shape.entries for shape in code.maps if shape.name in _BOUNDED}
@@ -131,18 +119,12 @@ class Engine:
         self.multi = _has_uprobe_multi(self._programs["ssl_free"])
         """Whether probes are set as one link for many offsets (Linux 6.6), which detaches at once."""
 
-    def complete(self) -> None:
-        """Get the programs that are not there yet; raises CompileError."""
-        code = self._rest() if self._rest else None
-        if code and not self._closed:
-            self._add(code)
-            self._rest = None
-
     def lacks(self, programs: Iterable[str]) -> bool:
-        """Whether one of these programs is not there before `complete`."""
+        """Whether one of these programs was not given yet."""
         return not self._code.keys() >= set(programs)
 
-    def _add(self, code: Bytecode) -> None:
+    def add(self, code: Bytecode) -> None:
+        """Take more programs, which are loaded when a file needs them; raises OSError."""
         for shape in code.maps:
             if shape.name not in self._maps:
                 self._maps[shape.name] = bpf.create_map(*shape[1:5], flags=shape.flags, name=shape.name)
@@ -292,7 +274,6 @@ class Engine:
 
     def close(self) -> None:
         """Detach everything. The kernel waits 50 to 100 ms for each link: a child is the last that has them, and waits."""
-        self._closed = True
         links = [*self._links, *(fd for links in self._links_of.values() for fd in links)]
         hears, tells = os.pipe()
         if links and os.fork() == 0:

@@ -12,7 +12,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from qtap.capture.bio import any_bio_points
-from qtap.capture.compiler import CompileError
+from qtap.capture.bpf import VerifierError
+from qtap.capture.compiler import Bytecode, CompileError
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
 from qtap.capture.examine import Examiner, Finding
@@ -33,15 +34,19 @@ _NEEDED_FOR = 300.0
 class Prober:
     """Attaches each file once, on the caller's thread at the start and on `qtap-probes` later."""
 
-    def __init__(self, engine: Engine, chosen: Collection[str] = NAMES) -> None:
+    def __init__(self, engine: Engine, chosen: Collection[str] = NAMES, rest: Callable[[], Bytecode] | None = None) -> None:
+        """`rest` gives, in seconds, the programs that `engine` has not."""
         self.count = 0
         """Probes set so far."""
         self.attached: list[str] = []
-        """Names of the files that have probes."""
+        """Names of the files that had probes when `complete` came to hold."""
         self.findings: OrderedDict[tuple[int, int, str], Finding] = OrderedDict()
         """What each file holds, by `Library.identity`; read by other threads."""
         self.complete = False
         """Whether what was known at the start is attached, all of it."""
+        self._rest = rest
+        self._compiles = rest is not None
+        self._stopping = False
         self._waiting: list[Library] = []
         """Those that need programs which are not there yet."""
         self._sought: OrderedDict[int, float] = OrderedDict()
@@ -103,25 +108,37 @@ class Prober:
         return unneeded
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread: it touches the engine no more."""
+        self._stopping = True
         self._jobs.put(None)
-        # Until then it may wait for a compiler, which ends with this process.
-        if self._thread.is_alive() and self.complete:
+        # A compiler at work ends with this process, and nothing is done with what it gives.
+        if self._thread.is_alive() and not self._compiles:
             self._thread.join(timeout=1)
 
     def _complete(self) -> None:
         try:
-            self._engine.complete()
+            self._take_rest()
         except (CompileError, OSError) as error:
             _log.warning("only OpenSSL can be probed: %s", error)
         self._attach_all(self._waiting)
         self._waiting.clear()
         self.complete = True
-        self._engine.load_soon()
+        with contextlib.suppress(VerifierError, OSError):  # told of the first file that needs it
+            if not self._stopping:
+                self._engine.load_soon()
+
+    def _take_rest(self) -> None:
+        code: Bytecode | None = None
+        try:
+            code = self._rest() if self._rest else None
+        finally:
+            self._compiles = False
+        if code is not None and not self._stopping:
+            self._engine.add(code)
 
     def _run(self) -> None:
         installed = self._executables.installed()
-        while (job := self._next_job(installed)) is not None:
+        while not self._stopping and (job := self._next_job(installed)) is not None:
             job()
 
     def _next_job(self, installed: Iterator[list[Library]]) -> Callable[[], object] | None:
@@ -145,12 +162,15 @@ class Prober:
             try:
                 with Elf(path) as elf:
                     self._set(elf.descriptor_path, any_bio_points(elf), pid)
-            except (ElfError, OSError) as error:
+            except (ElfError, OSError, VerifierError) as error:
                 _log.debug("no probes for the BIOs of %d in %s: %s", pid, path, error)
 
     def _attach_all(self, found: Iterable[Library], *, wait: bool = False) -> None:
         for library in found:
-            if library.identity not in self.findings and self._attach(library, wait=wait):
+            if self._stopping:
+                return
+            has_probes = library.identity not in self.findings and self._attach(library, wait=wait)
+            if has_probes and not self.complete:
                 self.attached.append(library.name)
         self._examiner.keep()
 
@@ -167,7 +187,7 @@ class Prober:
                     self._waiting.append(library)
                     return False
                 self._set(elf.descriptor_path, points)
-        except (ElfError, OSError) as error:
+        except (ElfError, OSError, VerifierError) as error:
             if not os.path.exists(library.path):  # noqa: PTH110  a process that is gone took its view of the file with it
                 return False
             finding = Finding(problem=library.problem or str(error))

@@ -12,7 +12,7 @@ import msgspec
 
 from qtap.capture import bpf, records
 from qtap.capture.checks import can_capture
-from qtap.capture.compiler import Bytecode, CompileError, essential, rest
+from qtap.capture.compiler import Bytecode, CompileError, compiled, essential, rest
 from qtap.capture.containers import Containers, Sockets
 from qtap.capture.engine import Engine
 from qtap.capture.java.agents import Agents
@@ -121,7 +121,7 @@ class LiveSource:
 
     def _run(self) -> None:
         try:
-            code = essential()
+            code = compiled() if self._options.java else essential()
             self._compiled = True
             if self._stopping.is_set():
                 return
@@ -163,10 +163,9 @@ class LiveSource:
             ring_size=options.ring_size,
             scope=self._policy.scope(options.level, ignore_loopback=options.reach.ignore_loopback),
             java=options.java,
-            rest=rest,
         )
         self._table.mute = self._trace.muting(self._engine.mute) if self._trace else self._engine.mute
-        self._prober = Prober(self._engine, options.tls_probes or NAMES)
+        self._prober = Prober(self._engine, options.tls_probes or NAMES, rest=None if options.java else rest)
         self._table.delivery.seek = self._prober.seek
         if options.java:
             self._agents = Agents(self._engine, self._takes_agent)
