@@ -15,7 +15,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -206,29 +206,35 @@ def _compile(texts: list[str], types: Path, nice: int) -> bytes:
     except LayoutError as error:
         raise CompileError(str(error)) from error
     asked = {"cflags": flags, "stub": str(data_folder() / "stub"), "nice": nice}
-    children = [_begin(python, {"text": text, "functions": _programs_in(text), **asked}) for text in texts]
-    answers = [_end(child) for child in children]
+    requests = [{"text": text, "functions": _programs_in(text), **asked} for text in texts]
+    with contextlib.ExitStack() as stack:
+        children = [stack.enter_context(_child(python, request)) for request in requests]
+        answers = [_answer(child) for child in children]
     known = [_bytecode(answer, [text]) for answer, text in zip(answers, texts, strict=True)]
     whole = _joined([unit for unit in known if unit])
     programs = {name: let_loops_begin_by_jumps(code).hex() for name, code in whole.programs.items()}
     return json.dumps({"maps": [shape._asdict() for shape in whole.maps], "programs": programs}).encode()
 
 
-def _begin(python: str, request: dict[str, object]) -> subprocess.Popen[bytes]:
-    """Start a child, which ends when this thread does."""
+@contextlib.contextmanager
+def _child(python: str, request: dict[str, object]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a child, which ends with the block, or with this thread."""
     command = [python, "-I", str(Path(__file__).with_name("bcc_child.py"))]
     pipe = subprocess.PIPE
     child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)  # noqa: S603 - a fixed interpreter and our own file
     stdin, child.stdin = child.stdin, None  # communicate() minds a closed one
     assert stdin
-    with contextlib.suppress(BrokenPipeError), stdin:
-        stdin.write(json.dumps(request).encode())
-    return child
-
-
-def _end(child: subprocess.Popen[bytes]) -> bytes:
     with child:
-        answer, errors = child.communicate()
+        with contextlib.suppress(BrokenPipeError), stdin:
+            stdin.write(json.dumps(request).encode())
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def _answer(child: subprocess.Popen[bytes]) -> bytes:
+    answer, errors = child.communicate()
     if child.returncode:
         last = errors.decode(errors="replace").strip().splitlines()
         shown = next((line for line in last if "error:" in line), last[-1] if last else "no message")
