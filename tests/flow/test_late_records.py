@@ -32,7 +32,7 @@ class Kernel:
         self.ring = FullRing()
         self.told: list[bytes] = []
 
-    def counters(self) -> dict[str, int]:
+    def counters(self, _unfreed: int) -> dict[str, int]:
         return dict.fromkeys((*COUNTERS, *MORE), 0) | {"late": len(self.told) + 1}
 
     def late(self) -> list[bytes]:
@@ -45,7 +45,7 @@ def test_what_comes_late_is_taken_behind_what_was_before_it_though_the_ring_is_n
     kernel, taken = Kernel(), list[tuple[int, bytes]]()
     vars(source).update(
         _engine=kernel,
-        _table=SimpleNamespace(tick=lambda: None, counters=dict, offset=0),
+        _table=SimpleNamespace(tick=lambda: None, counters=dict, offset=0, unfreed=0),
         _prober=SimpleNamespace(drop_unneeded=list),
         _counted=dict.fromkeys((*COUNTERS, *MORE), 0),
         _counted_at=time.time_ns(),

@@ -262,3 +262,22 @@ def test_a_handle_at_the_address_of_one_that_is_gone_is_another_though_its_first
     other.sends(b"lost")
     told = told_by(*records, other.sends(b"GET /other HTTP/1.1\r\nHost: b\r\n\r\n"))
     assert [(t.target, t.connection.local.port) for t in told.opened] == [("/one", 4000), ("/other", 4001)]
+
+
+def test_tls_handles_that_are_over_and_were_not_freed_are_counted() -> None:
+    told = Told()
+    table = ConnectionTable(told, Process, body_limit=1 << 20)
+    freed, left, late = (Stream(10, 4000, 443, sk=number, handle=number, opened=1) for number in (1, 2, 3))
+    replaced = Stream(11, 4000, 443, sk=4, handle=4, opened=1)
+    for stream in (freed, left, late, replaced):
+        table.take(stream.sends(ASK), 0)
+    table.take(freed.closes(), 0)
+    for sk in (1, 2, 3):
+        table.take(Stream(10, 4000, 443, sk=sk, opened=1).closes(), 0)
+    table.tick()
+    assert table.unfreed == 2
+    table.take(late.closes(), 0)
+    table.executed(11, kernel_time())
+    assert table.unfreed == 2
+    table.tick()
+    assert (table.unfreed, len(table)) == (2, 0)

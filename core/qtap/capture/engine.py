@@ -249,19 +249,19 @@ class Engine:
         """Tell of this library again when it is mapped next."""
         bpf.delete(self._maps["seen_libraries"], struct.pack("<QQ", inode, superblock))
 
-    def counters(self) -> dict[str, int]:
+    def counters(self, unfreed: int = 0) -> dict[str, int]:
         """Give the kernel's counters since the start, by name.
 
         `forgotten` counts the connections and TLS handles that the kernel dropped since their tables were full. It is what was
-        made there and not deleted, less what fits: each processor keeps up to 128 free places to itself, so that many may be
-        missing from the count.
+        made there and not deleted, less what fits, less the TLS handles that are over though nobody deleted them (`unfreed`).
+        Each processor keeps up to 128 free places to itself, so that many may be missing from the count.
         """
         found: dict[str, int] = {}
         for index, name in enumerate(records.COUNTERS):
             values = bpf.lookup(self._maps["counters"], struct.pack("<I", index), 8 * self._cpus)
             found[name] = sum(struct.unpack(f"<{self._cpus}q", values)) if values else 0
         for name, room in self._room.items():
-            self._forgotten[name] = max(self._forgotten[name], found.pop(name) - room)
+            self._forgotten[name] = max(self._forgotten[name], found.pop(name) - room - unfreed * (name == "handles"))
         return found | {"forgotten": sum(self._forgotten.values()), "no_slot": found["no_slot"] + self._full}
 
     def late(self) -> list[bytes]:

@@ -272,7 +272,7 @@ class LiveSource:
         self._policy.container_named(self._engine, process)
 
     def _count_losses(self) -> None:
-        counted, now = {**self._engine.counters(), **self._table.counters()}, time.time_ns()
+        counted, now = {**self._engine.counters(self._table.unfreed), **self._table.counters()}, time.time_ns()
         lost = {
             "ring": counted["ring_full"] - self._counted["ring_full"],
             "reader": sum(

@@ -94,6 +94,8 @@ class ConnectionTable:
         self._early: deque[tuple[int, Conversation]] = deque()
         self._order = 0
         self._evicted = 0
+        self.unfreed = 0
+        """TLS handles that are over without having been freed, so that the kernel keeps them."""
 
     def __len__(self) -> int:
         return len(self._table)
@@ -181,9 +183,7 @@ class ConnectionTable:
         local_port, remote_port, local, remote, kind, direction, layer, flags, family, _ = fields[10:]
         now, data = ts + self.offset, pages[at + SIZE : at + SIZE + length]
         if kind == CLOSE and handle:
-            # One that comes late may be of the handle that was at this address before.
-            if (freed := self._table.get((tgid, handle))) is not None and freed.began <= ts:
-                self._freed({(tgid, handle)}, now)
+            self._handle_freed((tgid, handle), ts)
         elif kind == CLOSE:
             self._socket_closed(sk, born, Totals.of(data), ts)
         elif self.watched(tgid):
@@ -209,7 +209,9 @@ class ConnectionTable:
     def executed(self, pid: int, at: int) -> None:
         """Take that a process runs another program since the kernel's time `at`, which knows nothing of earlier TLS handles."""
         self.delivery.unsought(pid)
-        self._freed(self._handles_of(pid, at), at + self.offset)
+        handles = self._handles_of(pid, at)
+        self.unfreed += sum(not self._table[key].freed for key in handles)
+        self._freed(handles, at + self.offset)
 
     def exited(self, pid: int, at: int) -> None:
         """Close what a process that ended at the kernel's time `at` leaves behind that has no socket to close."""
@@ -227,6 +229,7 @@ class ConnectionTable:
             if conversation in self._stalls:
                 self._close_at(now + _STALLED, key, conversation)
             elif self._table.get(key) is conversation:
+                self.unfreed += isinstance(key, tuple) and key[0] >= 0 and not conversation.freed  # below 0: put aside
                 self._end(key, conversation, conversation.closed_at)
         while self._early and self._early[0][0] <= now:
             self._early.popleft()[1].release()
@@ -319,6 +322,14 @@ class ConnectionTable:
         keys = [key for key, conversation in found if conversation.began <= at or conversation.is_of(born, at)]
         self._closed(keys, at + self.offset)
         self._sockets.closed(sk, born, totals, at, at + self.offset)
+
+    def _handle_freed(self, key: Key, at: int) -> None:
+        """Take that a TLS handle was freed. What comes late may be of the one that was at this address before."""
+        conversation = self._table.get(key)
+        if conversation is None:
+            self.unfreed = max(self.unfreed - 1, 0)
+        elif conversation.began <= at:
+            self._freed({key}, at + self.offset)
 
     def _freed(self, keys: Iterable[Key], now: int) -> None:
         for key in keys:
