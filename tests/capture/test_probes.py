@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -12,6 +14,9 @@ from qtap.capture import probes
 from qtap.capture.bpf import VerifierError
 from qtap.capture.compiler import Bytecode
 from qtap.capture.engine import Engine
+from qtap.capture.examine import Finding
+from qtap.capture.libraries import Library
+from qtap.capture.probe import ProbePoint
 from qtap.capture.probes import Prober
 
 PATIENCE = 10.0
@@ -23,6 +28,7 @@ class Kernel:
     def __init__(self) -> None:
         self.seeking: set[int] = set()
         self.added: list[Bytecode] = []
+        self.probed: list[str] = []
         self.released: list[int] = []
 
     def has_sought(self, pid: int) -> bool:
@@ -30,6 +36,12 @@ class Kernel:
 
     def add(self, code: Bytecode) -> None:
         self.added.append(code)
+
+    def lacks(self, programs: Iterable[str]) -> bool:
+        return not set(programs) <= {program for code in self.added for program in code.programs}
+
+    def probe(self, _path: str, program: str, _offsets: Sequence[int], **_how: object) -> None:
+        self.probed.append(program)
 
     def load_soon(self) -> None:
         raise VerifierError("go_read_enter: Argument list too long")
@@ -73,7 +85,7 @@ def test_too_many_processes_lose_the_oldest(prober: Prober, kernel: Kernel, monk
 
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes.Executables, "installed", lambda _: iter(()))
+    monkeypatch.setattr("qtap.capture.probes.Executables.installed", lambda _: iter(()))
 
 
 @pytest.mark.usefixtures("nothing_installed")
@@ -106,3 +118,35 @@ def test_what_is_compiled_after_the_end_of_capture_is_not_loaded(kernel: Kernel)
     compiled.set()
     prober._thread.join(PATIENCE)  # noqa: SLF001 - which nobody waits for
     assert kernel.added == []
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_what_waits_for_its_programs_is_found_again_when_its_process_is_gone(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "first").symlink_to("/bin/true")
+    (tmp_path / "second").symlink_to("/bin/true")
+    inode = Path("/bin/true").stat().st_ino
+    monkeypatch.setattr(probes, "libraries", lambda: iter(()))
+    found = [Library("it", str(tmp_path / name), inode, 1, "") for name in ("first", "second")]
+    monkeypatch.setattr("qtap.capture.probes.Executables.running", lambda _: found[:1])
+    point = ProbePoint("crypto/tls.(*Conn).Close", 64, "go_close")
+    monkeypatch.setattr("qtap.capture.probes.Examiner.examine", lambda *_: Finding(points={"Go": [point]}))
+    compiled = threading.Event()
+
+    def slow() -> Bytecode:
+        compiled.wait(PATIENCE)
+        return Bytecode([], {"go_close": b""})
+
+    prober = Prober(cast("Engine", kernel), rest=slow)
+    prober.attach_known()
+    prober.start()
+    del found[0]
+    (tmp_path / "first").unlink()
+    compiled.set()
+    end = time.monotonic() + PATIENCE
+    while not prober.complete and time.monotonic() < end:
+        time.sleep(0.01)
+    prober.stop()
+    assert prober.attached == ["it"]
+    assert kernel.probed == ["go_close"]

@@ -59,8 +59,8 @@ class Prober:
 
     def attach_known(self) -> None:
         """Attach every library that the linker or a running process holds, but those that `complete` waits for."""
-        self._attach_all(libraries(), wait=True)
-        self._attach_all(self._executables.running(), wait=True)
+        self._attach_all(libraries())
+        self._attach_all(self._executables.running())
 
     def start(self) -> None:
         """Begin to attach what waits, and what `mapped` and `executed` tell of."""
@@ -120,8 +120,12 @@ class Prober:
             self._take_rest()
         except (CompileError, OSError) as error:
             _log.warning("only OpenSSL can be probed: %s", error)
-        self._attach_all(self._waiting)
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, []
+        if all(map(_is_there, waiting)):
+            self._attach_all(waiting)
+        else:  # the process that it was found in is gone, and another one may run it
+            self._executables = Executables()
+            self.attach_known()
         self.complete = True
         with contextlib.suppress(VerifierError, OSError):  # told of the first file that needs it
             if not self._stopping:
@@ -165,25 +169,25 @@ class Prober:
             except (ElfError, OSError, VerifierError) as error:
                 _log.debug("no probes for the BIOs of %d in %s: %s", pid, path, error)
 
-    def _attach_all(self, found: Iterable[Library], *, wait: bool = False) -> None:
+    def _attach_all(self, found: Iterable[Library]) -> None:
         for library in found:
             if self._stopping:
                 return
-            has_probes = library.identity not in self.findings and self._attach(library, wait=wait)
+            has_probes = library.identity not in self.findings and self._attach(library)
             if has_probes and not self.complete:
                 self.attached.append(library.name)
         self._examiner.keep()
 
-    def _attach(self, library: Library, *, wait: bool) -> bool:
+    def _attach(self, library: Library) -> bool:
         """Set the probes of one file; the reason is logged when that cannot be done, unless the file is out of reach by now.
 
-        With `wait`, leave what needs other programs than are there to `_complete`.
+        While programs are compiled, what needs them is left to `_complete`.
         """
         try:
             with Elf(library.path) as elf:
                 finding = self._examiner.examine(elf, library)
                 points = [point for points in finding.points.values() for point in points]
-                if wait and self._engine.lacks(point.enter for point in points):
+                if self._compiles and self._engine.lacks(point.enter for point in points):
                     self._waiting.append(library)
                     return False
                 self._set(elf.descriptor_path, points)
@@ -211,3 +215,11 @@ class Prober:
         for (at_return, program), offsets in sorted(places.items(), key=lambda item: not item[0][0]):
             self._engine.probe(path, program, sorted(offsets), at_return=at_return, pid=pid)
             self.count += len(offsets)
+
+
+def _is_there(library: Library) -> bool:
+    """Whether the path of a library still leads to it."""
+    try:
+        return os.stat(library.path).st_ino == library.inode  # noqa: PTH116  once a process
+    except OSError:
+        return False
