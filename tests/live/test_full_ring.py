@@ -58,8 +58,13 @@ def test_a_program_about_which_nobody_could_be_asked_is_not_captured(engine: Eng
 
 def test_the_ends_of_connections_are_told_when_the_ring_has_room_again(engine: Engine) -> None:
     engine.watch_sockets()
-    with recorder() as server, subprocess.Popen(["sh"], stdin=subprocess.PIPE, text=True) as shell:
-        engine.decide_running(shell.pid, Verdict())
+    pipe = subprocess.PIPE
+    with recorder() as server, subprocess.Popen(["sh"], stdin=pipe, stdout=pipe, text=True) as shell:
+        assert shell.stdin
+        assert shell.stdout
+        print("echo", file=shell.stdin, flush=True)
+        shell.stdout.readline()  # its exec is over, about which nobody could be asked
+        engine.decide_running(shell.pid, Verdict(), again=True)
         shell.communicate(f"for i in 1 2 3 4 5 6 7 8; do curl -s -o /dev/null {server.url}/?size=3; done", PATIENCE)
         assert engine.counters()["late"]
         closed = [fields for fields in late(engine, records.CLOSE) if fields[11] == server.server_port]
