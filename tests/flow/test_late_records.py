@@ -19,6 +19,9 @@ class FullRing:
     def __init__(self) -> None:
         self.taken, self.given = 0, 300
 
+    def oldest(self) -> None:
+        """The next is always being written."""
+
     def drain(self, take: Callable[..., None], most: int) -> int:
         del take
         self.taken, self.given = self.taken + 100, self.given + 100
@@ -45,7 +48,7 @@ def test_what_comes_late_is_taken_behind_what_was_before_it_though_the_ring_is_n
     kernel, taken = Kernel(), list[tuple[int, bytes]]()
     vars(source).update(
         _engine=kernel,
-        _table=SimpleNamespace(tick=lambda: None, counters=dict, offset=0, unfreed=0),
+        _table=SimpleNamespace(tick=lambda _until: None, counters=dict, offset=0, unfreed=0),
         _prober=SimpleNamespace(drop_unneeded=list),
         _counted=dict.fromkeys((*COUNTERS, *MORE), 0),
         _counted_at=time.time_ns(),

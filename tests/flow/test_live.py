@@ -15,6 +15,7 @@ from tests.flow.kernel import Told
 
 class _Ring:
     size = 1 << 24
+    taken = given = 0
 
     def __init__(self) -> None:
         self.goes_on = threading.Event()

@@ -19,6 +19,7 @@ _DISCARDED = 1 << 30
 _LENGTH = _DISCARDED - 1
 _OVERLAP = 1 << 17
 """Bytes of the ring's beginning mapped again behind its end; the longest record takes 33 KB (bpf/walk.h)."""
+_WORD = struct.Struct("<I")
 _RELEASE_EVERY = 1 << 20
 """Bytes after which space is given back during a long drain, so that producers do not find the ring full meanwhile."""
 
@@ -56,13 +57,22 @@ class Ring:
         """Bytes since the start that programs have taken for records."""
         return self._producer[0]
 
+    def oldest(self) -> tuple[mmap.mmap, int] | None:
+        """Give where the first record lies that `drain` left, as `take` has it; None if none is there and finished."""
+        at = self._consumer[0]
+        if at >= self._producer[0]:
+            return None
+        offset = mmap.PAGESIZE + (at & (self.size - 1))
+        (length,) = _WORD.unpack_from(self._pages, offset)
+        return None if length & (_BUSY | _DISCARDED) else (self._pages, offset + 8)
+
     def drain(self, take: Callable[[mmap.mmap, int], None], most: int = 1 << 62) -> int:
         """Call `take(pages, offset)` for every finished record, offset being its first byte; give how many there were.
 
         Those that wait now, and at most `most`. The bytes are valid during the call only.
         """
         pages, mask, base = self._pages, self.size - 1, mmap.PAGESIZE
-        unpack = struct.Struct("<I").unpack_from
+        unpack = _WORD.unpack_from
         at = released = self._consumer[0]
         end = self._producer[0]
         taken = 0

@@ -85,6 +85,8 @@ class LiveSource:
         self._on_unmatched = on_unmatched
         self._stopping = threading.Event()
         self._compiled = False
+        self._taken_until = 0
+        """The time, since the epoch, up to which every record was taken."""
         self._takes = False  # whether records may wait in the ring
         self._thread = threading.Thread(target=self._run, name="qtap-ring", daemon=True)
         self._policy = Policy(options.selection, options.filters)
@@ -198,10 +200,16 @@ class LiveSource:
 
     def _round(self) -> bool:
         """Take what waits, but not more than a turn's worth; give whether there was more."""
-        taken = self._engine.ring.drain(self._taking, _TURN)
+        ring = self._engine.ring
+        given, began = ring.given, time.time_ns()
+        taken = ring.drain(self._taking, _TURN)
+        if ring.taken >= given:
+            self._taken_until = began
+        elif oldest := ring.oldest():
+            self._taken_until = records.TIME.unpack_from(*oldest)[0] + self._table.offset
         if self._late and self._engine.ring.taken >= self._late_behind:
             self._take_late()
-        self._table.tick()
+        self._table.tick(self._taken_until)
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + 1
             self._count_losses()

@@ -219,9 +219,12 @@ class ConnectionTable:
         self.delivery.exited(pid)
         self._closed(self._handles_of(pid, at), at + self.offset)
 
-    def tick(self) -> None:
-        """Do what waits for time to pass; called after every batch."""
-        now = time.time_ns()
+    def tick(self, now: int = 0) -> None:
+        """Do what waits for time to pass; called after every batch, with the time up to which it was taken (0: until now).
+
+        What is still in the ring may be what a connection waits for.
+        """
+        now = now or time.time_ns()
         self.lifecycle.tick(now)
         self._stalls.tick()
         while self._closing and self._closing[0][0] <= now:
