@@ -149,9 +149,9 @@ def test_a_file_is_read_whole_or_named_with_the_reason(tmp_path: Path, monkeypat
     (tmp_path / "latin.yaml").write_bytes(b"version: 2\ntap: \xe9")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"tap: 1")))
     reasons = {
-        str(tmp_path / "none.yaml"): "none.yaml:1:1: the configuration cannot be read: No such file or directory",
-        str(tmp_path): ":1:1: the configuration cannot be read: Is a directory",
-        "/dev/zero": "/dev/zero:1:1: a configuration has at most 4194304 bytes",
+        str(tmp_path / "none.yaml"): "none.yaml: the configuration cannot be read: No such file or directory",
+        str(tmp_path): ": the configuration cannot be read: Is a directory",
+        "/dev/zero": "/dev/zero: a configuration has at most 4194304 bytes",
         str(tmp_path / "latin.yaml"): "latin.yaml:2:6: this is no YAML: it is not UTF-8",
         "-": "<stdin>:1:6: tap is a mapping",
     }

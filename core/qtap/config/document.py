@@ -19,7 +19,7 @@ _TRUE = ("true", "yes", "on")
 
 
 class Problem(NamedTuple):
-    """Something that is wrong in a file, or not acted on; lines and columns count from 1."""
+    """Something that is wrong in a file, or not acted on; lines and columns count from 1, 0 stands for the whole file."""
 
     file: str
     line: int
@@ -29,7 +29,8 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         """Give one sentence; a warning is about a line as a whole."""
-        where = f"{self.file}:{self.line}:{self.column}" if self.is_error else f"{self.file}:{self.line}"
+        places = (self.file, self.line, self.column) if self.is_error else (self.file, self.line)
+        where = ":".join(str(place) for place in places if place)
         return f"{where}: {self.text}"
 
 

@@ -44,10 +44,10 @@ def load(path: str, *, lenient: bool = False) -> Loaded:
             with Path(path).open("rb") as file:
                 raw = file.read(_LARGEST + 1)
         if len(raw) > _LARGEST:
-            raise ConfigError([Problem(name, 1, 1, f"a configuration has at most {_LARGEST} bytes")])
+            raise ConfigError([Problem(name, 0, 0, f"a configuration has at most {_LARGEST} bytes")])
         text = raw.decode()
     except OSError as error:
-        raise ConfigError([Problem(name, 1, 1, f"the configuration cannot be read: {error.strerror}")]) from None
+        raise ConfigError([Problem(name, 0, 0, f"the configuration cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start)
         column = error.start - (raw.rfind(b"\n", 0, error.start) + 1)
