@@ -231,7 +231,7 @@ class Session:
         self._phase = "ended"
         self._message = f"end of {self._reader.name}"
         if self._reader.cut:
-            self._message += ", which breaks off inside a record: its recording did not end well"
+            self._message += ", which breaks off: its recording did not end well"
             log.warning("%s", self._message)
         for problem in self._reader.problems:
             log.warning("%s", problem)

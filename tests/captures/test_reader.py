@@ -73,6 +73,7 @@ def test_a_compressed_capture_cut_at_any_byte_opens_up_to_its_last_whole_frame(t
         found = list(reader)
         # Four bytes of checksum or less may be all that is missing of a frame whose lines are already there.
         assert found[: whole - 1] == RECORDS[: whole - 1], cut
+        assert reader.cut == (cut not in ends), cut
         assert found == RECORDS[: len(found)]
         assert reader.problems == []
         reader.close()

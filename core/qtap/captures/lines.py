@@ -10,6 +10,8 @@ import zstandard
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 """RFC 8878 section 3.1.1."""
 _CHUNK = 1 << 16
+_BITE = 256
+"""Compressed bytes at a time: with blocks of 128 KiB in four bytes each, a bomb gets 8 MiB, and its window 128 MiB."""
 
 
 class DamagedError(Exception):
@@ -30,6 +32,8 @@ class LineReader:
         self._raw = raw
         self._limit = limit
         self._first = b""
+        self.cut = False
+        """Once read: the compressed stream breaks off."""
 
     def __iter__(self) -> Iterator[bytes]:
         held = bytearray()
@@ -46,21 +50,32 @@ class LineReader:
         if held or skipping:
             yield bytes(held)
 
-    def read(self, size: int = -1) -> bytes:
-        """Give the next bytes, at most `size`; the source that the decompressor reads from."""
+    def _read(self) -> bytes:
         first, self._first = self._first, b""
-        return first or self._raw.read(size) or b""
+        return first or self._raw.read(_CHUNK) or b""
+
+    def _decompressed(self) -> Iterator[bytes]:
+        decompressor = zstandard.ZstdDecompressor()
+        frame = decompressor.decompressobj()
+        while chunk := self._read():
+            for at in range(0, len(chunk), _BITE):
+                data = chunk[at : at + _BITE]
+                while data:
+                    if frame.eof:
+                        frame = decompressor.decompressobj()
+                    if found := frame.decompress(data):
+                        yield found
+                    data = frame.unused_data if frame.eof else b""
+        self.cut = not frame.eof
 
     def _chunks(self) -> Iterator[bytes]:
         try:
             while len(self._first) < len(_ZSTD_MAGIC) and (some := self._raw.read(_CHUNK)):
                 self._first += some
             if self._first.startswith(_ZSTD_MAGIC):
-                # The default window limit of 128 MiB and reads of 64 KiB bound what a bomb can ask for.
-                stream = zstandard.ZstdDecompressor().stream_reader(self, read_across_frames=True)  # type: ignore[arg-type]
-                yield from iter(lambda: stream.read1(_CHUNK), b"")
+                yield from self._decompressed()
             else:
-                yield from iter(lambda: self.read(_CHUNK), b"")
+                yield from iter(self._read, b"")
         except zstandard.ZstdError as error:
             raise DamagedError(f"the compressed data is damaged ({error})") from None
         except OSError as error:

@@ -29,13 +29,14 @@ class CaptureReader:
         self.bad = 0
         """Lines that could not be read."""
         self.cut = False
-        """The file breaks off inside a record, as that of a killed recording does."""
+        """The file breaks off inside a record or a compressed frame, as that of a killed recording does."""
         self.problems: list[str] = []
         """One sentence each for the first of them, with file and line number."""
         self._number = 0
         self._line_limit = line_limit
         self._file = _open(path)
-        self._lines = iter(LineReader(self._file, line_limit))
+        self._reader = LineReader(self._file, line_limit)
+        self._lines = iter(self._reader)
         try:
             self.header = self._read_header()
         except CaptureError:
@@ -52,6 +53,7 @@ class CaptureReader:
                     yield record
         except DamagedError as error:
             self._problem(f"{error}, nothing after it was read")
+        self.cut |= self._reader.cut
 
     def close(self) -> None:
         """Close the file; standard input stays open."""
