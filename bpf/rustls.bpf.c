@@ -160,17 +160,20 @@ int rustls_drop(struct pt_regs *ctx) {
     return 0;
 }
 
-/* PlaintextSink::write(connection, buffer, length) */
-int rustls_enter_write(struct pt_regs *ctx) { return enter_call(ctx, LAYER_RUSTLS, 0, ctx->si, 0); }
-int rustls_leave_write(struct pt_regs *ctx) {
+/* The return of a call that gives Result<usize>: how much was passed. */
+static __always_inline int rustls_leaves(struct pt_regs *ctx, u32 direction) {
     struct call *at = rustls_returns(ctx, LAYER_RUSTLS);
     u64 n = ctx->ax ? 0 : ctx->dx;
     if (at && !at->handle && n) {
         count(COUNT_UNTIED, 1);
         n = 0;
     }
-    return at ? leave_call(ctx, n, OUT) : 0;
+    return at ? leave_call(ctx, n, direction) : 0;
 }
+
+/* PlaintextSink::write(connection, buffer, length) */
+int rustls_enter_write(struct pt_regs *ctx) { return enter_call(ctx, LAYER_RUSTLS, 0, ctx->si, 0); }
+int rustls_leave_write(struct pt_regs *ctx) { return rustls_leaves(ctx, OUT); }
 
 /* PlaintextSink::write_vectored(connection, slices, count); an IoSlice is a struct iovec */
 int rustls_enter_vectored(struct pt_regs *ctx) { return enter_call(ctx, LAYER_RUSTLS, 0, ctx->si, ctx->dx); }
@@ -197,15 +200,7 @@ int rustls_enter_read(struct pt_regs *ctx) {
         return 0;
     return enter_call(ctx, LAYER_RUSTLS, rustls_reading(received), ctx->si, 0);
 }
-int rustls_leave_read(struct pt_regs *ctx) {
-    struct call *at = rustls_returns(ctx, LAYER_RUSTLS);
-    u64 n = ctx->ax ? 0 : ctx->dx;
-    if (at && !at->handle && n) {
-        count(COUNT_UNTIED, 1);
-        n = 0;
-    }
-    return at ? leave_call(ctx, n, IN) : 0;
-}
+int rustls_leave_read(struct pt_regs *ctx) { return rustls_leaves(ctx, IN); }
 
 /* By received: what its Reader showed and was not yet consumed. */
 struct rustls_chunk {

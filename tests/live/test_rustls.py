@@ -24,23 +24,17 @@ pytestmark = [
 ]
 
 
+def certify(name: str, key: Path, certificate: Path, *options: str | Path) -> None:
+    """Make a key and a certificate of it for `name`."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    subprocess.run([*command, *options, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a PEM file with an authority's certificate: rustls takes none that is a server's own authority."""
     folder = tmp_path_factory.mktemp("authority")
-    command: list[str | Path] = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=authority",
-    ]
-    subprocess.run([*command, "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], check=True, capture_output=True)
+    certify("authority", folder / "key.pem", folder / "cert.pem")
     return folder / "cert.pem"
 
 
@@ -49,21 +43,7 @@ def certificate(authority: Path) -> Path:
     """Give a PEM file with a server's key and certificate, by that authority."""
     key, pem = authority.with_name("server-key.pem"), authority.with_name("server.pem")
     by: list[str | Path] = ["-CA", authority, "-CAkey", authority.with_name("key.pem"), "-addext", "basicConstraints=CA:FALSE"]
-    command: list[str | Path] = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-        *by,
-    ]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    subprocess.run([*command, *names, "-keyout", key, "-out", pem], check=True, capture_output=True)
+    certify("localhost", key, pem, *by, "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
     pem.write_text(key.read_text() + pem.read_text())
     return pem
 

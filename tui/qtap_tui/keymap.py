@@ -15,7 +15,7 @@ from pathlib import Path
 from textual.keys import _character_to_key
 
 from qtap_tui.actions import ACTIONS, BY_ID, TOGETHER
-from qtap_tui.settings import SettingsError, folder
+from qtap_tui.settings import SettingsError, folder, read_yaml
 
 _KEY = re.compile(r"(?:(?:ctrl|shift|alt|super)\+)*[a-z0-9_]+|[A-Z]")
 
@@ -37,14 +37,7 @@ def load() -> dict[str, str]:
 
 def read(path: Path) -> dict[str, str]:
     """Read one keymap; raises KeymapError."""
-    import yaml  # noqa: PLC0415  17 ms, for those who have a keymap
-
-    try:
-        content = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise KeymapError(f"{path}: cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise KeymapError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    content = read_yaml(path, KeymapError)
     if content is None:
         return {}
     if not isinstance(content, dict):

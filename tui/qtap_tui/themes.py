@@ -14,7 +14,7 @@ from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
 from qtap_tui.palette import FALLBACKS
-from qtap_tui.settings import SettingsError, folder
+from qtap_tui.settings import SettingsError, folder, read_yaml
 
 DEFAULT = "dark"
 WITHOUT_COLOUR = "ansi"
@@ -51,14 +51,7 @@ def load(name: str) -> Theme:
 
 def read(path: Path) -> Theme:
     """Read one theme file; raises ThemeError."""
-    import yaml  # noqa: PLC0415  17 ms, and nothing before the first picture but a theme needs it
-
-    try:
-        content = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise ThemeError(f"{path}: cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ThemeError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    content = read_yaml(path, ThemeError)
     if not isinstance(content, dict):
         raise ThemeError(f"{path}: is not a mapping of keys to colours")
     for key, value in content.items():
