@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+
 import msgspec
 import pytest
 from textual.timer import Timer, TimerCallback
@@ -12,6 +15,8 @@ from qtap.flow.state import EngineState
 from qtap_tui.screens.confirm import ConfirmScreen
 from qtap_tui.screens.help import HelpScreen
 from qtap_tui.screens.requests import HINT, RequestsScreen
+from qtap_tui.widgets.filter_bar import FilterBar
+from qtap_tui.words import parse
 from tests.tui.driver import LARGE, SMALL, make_app, running
 from tests.tui.synthetic import NGINX, SyntheticFeed, transaction
 
@@ -458,3 +463,15 @@ async def test_wider_screens_have_more_columns(size: tuple[int, int], titles: li
     async with running(SyntheticFeed().fill(20), size) as screen:
         assert screen.lines()[0].split() == titles
         assert all(len(line) <= size[0] for line in screen.lines())
+
+
+async def test_a_search_that_ends_before_it_begins_leaves_no_warning() -> None:
+    """As where a signal ends the program right behind a key: Python would tell of it on the terminal."""
+    async with running(numbered(3)) as screen:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            for typed in ("a", "ab"):
+                screen.requests.on_filter_bar_changed(FilterBar.Changed(parse(typed)))
+            await screen.found()
+            gc.collect()
+        assert [str(one.message) for one in told] == []

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import msgspec
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
@@ -172,7 +172,7 @@ class RequestsScreen(Screen[None]):
     def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
         """Filter as typed."""
         self.view.filter(event.words)
-        self.run_worker(self._search(), group="search", exclusive=True)
+        self._search()
 
     def action_keep_filter(self) -> None:
         """Go to the list; the filter stays, unless it is empty."""
@@ -306,6 +306,7 @@ class RequestsScreen(Screen[None]):
         self._dirty_widgets.clear()
         self.app._update_mouse_over(self)  # noqa: SLF001
 
+    @work(group="search", exclusive=True)
     async def _search(self) -> None:
         """Search slice by slice; keys are obeyed and lines painted between two of them."""
         while self.view.search(_SLICE):
