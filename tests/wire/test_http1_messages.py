@@ -249,6 +249,26 @@ def test_a_timeout_response_without_request_is_shown() -> None:
     assert talk.seen() == ["GET /a > 200 ok", "? > 408 late (request_lost)"]
 
 
+@pytest.mark.parametrize(
+    ("came", "head", "method", "target"),
+    [
+        (b"GET /slow HTTP/1.1\r\nHost: x\r\nCook", b"GET /slow HTTP/1.1\r\nHost: x\r\n", "GET", "/slow"),
+        (b"POST /x HTTP/1.1\r\n", b"POST /x HTTP/1.1\r\n", "POST", "/x"),
+        (b"GET /slow", b"", "", ""),
+    ],
+)
+def test_an_answer_to_the_beginning_of_a_request_says_what_had_come(came: bytes, head: bytes, method: str, target: str) -> None:
+    first, late = Conversation().client(get("/a")).server(OK), b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    seen = first.client(came).server(late).server_closes().ends("connection_closed")[1]
+    assert (seen.method, seen.target, seen.status, seen.request.head) == (method, target, 408, head)
+    assert (seen.incomplete, seen.request.wire_size) == (("request_head_unfinished",), len(came))
+
+
+def test_a_request_that_goes_on_behind_its_answer_is_a_row_of_its_own() -> None:
+    talk = Conversation().client(get("/a")[:20]).server(OK).client(get("/a")[20:]).client_closes().server_closes()
+    assert talk.seen() == ["GET /a > 200 ok (request_head_unfinished)", "GET /a > ? (closed_without_response)"]
+
+
 def test_a_connection_goes_on_after_connection_close() -> None:
     closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
     talk = Conversation().client(get("/a")).server(closing).client(get("/b")).server(OK)

@@ -25,6 +25,7 @@ REASONS = {
     "response_lost": f"the response {_LOST}",
     "request_head_lost": f"the head of the request {_LOST}",
     "response_head_lost": f"the head of the response {_LOST}",
+    "request_head_unfinished": "the server answered before the head of the request was whole; its whole lines are known",
     "request_headers_unknown": "some request headers refer to ones that were not seen; they are marked ‹unknown›",
     "response_headers_unknown": "some response headers refer to ones that were not seen; they are marked ‹unknown›",
     "refused_by_goaway": "the server closed the connection to new requests before it looked at this one (GOAWAY)",

@@ -14,6 +14,8 @@ class Message(msgspec.Struct, gc=False):
     head: bytes = b""
     """Start line, header lines and the empty line; empty when never seen.
 
+    Of a transaction marked `request_head_unfinished`, the whole lines that had come.
+
     Of HTTP/1, exactly as on the wire. Of HTTP/2, the start line is made up and the lines are the fields in order, pseudo-header
     fields included (RFC 9113 section 8.3); a field that could not be decoded is named `‹unknown #n›`.
     """

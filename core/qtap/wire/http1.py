@@ -48,7 +48,13 @@ class Observer:
         self._switched: Transaction | None = None
         self._pairing = Pairing(listener, from_start=from_start)
         self._responses = Responses(
-            connection, self._pairing, body_limit, self._turn_opaque, self._hand_over, from_start=from_start
+            connection,
+            self._pairing,
+            body_limit,
+            self._turn_opaque,
+            self._hand_over,
+            self._begun_request,
+            from_start=from_start,
         )
         self._requests = Requests(connection, self._pairing, self._responses, body_limit, from_start=from_start)
 
@@ -112,6 +118,9 @@ class Observer:
         if taken:
             self._switched = transaction
         return taken
+
+    def _begun_request(self, transaction: Transaction) -> bool:
+        return self._requests.fill_in(transaction)
 
     def _turn_opaque(self) -> None:
         self.opaque = True

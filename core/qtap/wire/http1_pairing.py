@@ -113,10 +113,11 @@ class Pairing:
         self.receiving = transaction
         return transaction
 
-    def orphan_began(self, transaction: Transaction) -> None:
-        """Open a transaction by its response, the request being unknown."""
-        self._early = self._from_start or self._requests_known
-        transaction.mark("request_lost" if self._early else "attached_mid_connection")
+    def orphan_began(self, transaction: Transaction, *, early: bool) -> None:
+        """Open a transaction by its response; `early`: it did not wait for the rest of a request, else that is unknown."""
+        self._early = early or self._from_start or self._requests_known
+        lost = "request_lost" if self._early else "attached_mid_connection"
+        transaction.mark("request_head_unfinished" if early else lost)
         self.receiving = transaction
         self._listener.opened(transaction)
 

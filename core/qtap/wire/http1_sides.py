@@ -19,7 +19,7 @@ _WITHOUT_BODY: Final = (204, 304)
 class Responses(Stream):
     """What the server sends."""
 
-    __slots__ = ("_connection", "_hand_over", "_pairing")
+    __slots__ = ("_begun_request", "_connection", "_hand_over", "_pairing")
 
     def __init__(
         self,
@@ -28,6 +28,7 @@ class Responses(Stream):
         limit: int,
         turn_opaque: Callable[[], None],
         hand_over: Callable[[Transaction], bool],
+        begun_request: Callable[[Transaction], bool],
         *,
         from_start: bool,
     ) -> None:
@@ -35,6 +36,8 @@ class Responses(Stream):
         self._connection = connection
         self._pairing = pairing
         self._hand_over = hand_over
+        self._begun_request = begun_request
+        """Gives a response the part of its request that came before it, if there is one."""
 
     def begin(self, head: bytes, first_at: int, at: int, *, ordinary: bool, alone: bool) -> bool:  # noqa: ARG002
         """Find the request that this response answers; turn opaque at 101 and at 2xx to CONNECT (RFC 9110 section 9.3.6)."""
@@ -76,7 +79,7 @@ class Responses(Stream):
         response.head = head
         transaction.status = status
         if not known:
-            self._pairing.orphan_began(transaction)
+            self._pairing.orphan_began(transaction, early=self._begun_request(transaction))
         return transaction
 
     @staticmethod
@@ -173,6 +176,20 @@ class Requests(Stream):
         self.body.start(transaction, request, 0 if length == syntax.NO_FRAMING else length)
         if not self.body.state:
             self.ended()
+        return True
+
+    def fill_in(self, transaction: Transaction) -> bool:
+        """Give `transaction`, a response, the whole lines of the head that it did not wait for; tell whether one has begun.
+
+        RFC 9110 section 15.5.9 (408) and RFC 6585 section 5 (431) answer so.
+        """
+        if not self._buffer or not self._in_step:
+            return False
+        head, request = bytes(self._buffer[: self._buffer.rfind(b"\n") + 1]), transaction.request
+        request.head, request.wire_size = head, len(self._buffer)
+        request.first_at = request.last_at = self._first_at
+        if facts := syntax.read_request(head):
+            transaction.method, transaction.target, transaction.host = facts.method, facts.target, facts.host
         return True
 
     def ended(self) -> None:
