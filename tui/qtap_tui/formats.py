@@ -21,7 +21,7 @@ REASONS = {
     "response_body_unfinished": "the response body ended before its announced end",
     "request_body_size_unknown": "how long the request body is was lost with it; its size is what was counted",
     "response_body_size_unknown": "how long the response body is was lost with it; its size is what was counted",
-    "request_lost": f"the request {_LOST}; only the response is known",
+    "request_lost": f"the request was not seen: it {_LOST}, or the server spoke unasked",
     "response_lost": f"the response {_LOST}",
     "request_head_lost": f"the head of the request {_LOST}",
     "response_head_lost": f"the head of the response {_LOST}",
@@ -39,7 +39,7 @@ REASONS = {
     "messages_unreadable": "compressed messages refer to earlier ones that were lost, so they cannot be read",
     "capture_ended": "capture ended before the exchange was over",
 }
-"""Words of spec cli.md for `incomplete`, as sentences."""
+"""The reasons of docs/output.md for `incomplete`, as sentences."""
 
 _RESET = "stream_reset_"
 

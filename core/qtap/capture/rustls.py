@@ -1,4 +1,4 @@
-"""rustls, 0.21 to 0.23, which programs carry in their own file: by symbols, which cargo leaves in a release build.
+"""rustls 0.21 and 0.23, which programs carry in their own file: by symbols, which cargo leaves in a release build.
 
 Rust's names end in a hash of their own in every build (legacy mangling) or tell it within (v0, RFC 2603), and a generic
 function is there once for clients, once for servers, and in as many copies as the compiler's units. So all that fit are
