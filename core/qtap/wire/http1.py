@@ -52,8 +52,8 @@ class Observer:
             self._pairing,
             body_limit,
             self._turn_opaque,
-            self._hand_over,
-            self._begun_request,
+            hand_over=self._hand_over,
+            begun_request=self._begun_request,
             from_start=from_start,
         )
         self._requests = Requests(connection, self._pairing, self._responses, body_limit, from_start=from_start)

@@ -27,9 +27,9 @@ class Responses(Stream):
         pairing: Pairing,
         limit: int,
         turn_opaque: Callable[[], None],
+        *,
         hand_over: Callable[[Transaction], bool],
         begun_request: Callable[[Transaction], bool],
-        *,
         from_start: bool,
     ) -> None:
         super().__init__(Body("response", limit), turn_opaque, from_start=from_start)
