@@ -31,11 +31,11 @@ RING = 1000
 LEVEL = 1818588268
 """What stands for the capture level, in bpf/emit.h."""
 _HEADERS = (
-    "record.h", "state.h", "lookup.h", "emit.h", "policy.h", "walk.h", "libraries.h", "tls.h", "association.h", "notices.h",
-    "go.h",
+    "record.h", "state.h", "lookup.h", "looks.h", "emit.h", "policy.h", "walk.h", "calls.h", "libraries.h", "handle.h", "tls.h",
+    "association.h", "notices.h", "go.h",
 )  # fmt: skip
 _ESSENTIAL = (
-    ("sockets.bpf.c", "ciphertext.bpf.c", "uring.bpf.c"),
+    ("sockets.bpf.c", "ciphertext.bpf.c", "uring.bpf.c", "tcp.bpf.c"),
     ("files.bpf.c", "processes.bpf.c", "names.bpf.c", "handles.bpf.c", "openssl.bpf.c"),
 )
 _REST = (("jsse.bpf.c", "bio.bpf.c", "gnutls.bpf.c", "nss.bpf.c"), ("go.bpf.c", "rustls.h", "rustls.bpf.c"))
