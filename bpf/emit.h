@@ -177,13 +177,16 @@ static __always_inline u8 tail_flag(u64 base, u64 n) {
 
 /*
  * The head at the beginning of a call's `total` bytes at `base`, when it ends there and soon: without the tail call that emit_head
- * needs, which costs more than the rest. Gives 0 when it does not, and has done nothing then.
+ * needs, which costs more than the rest. Gives 0 when it does not, and has done nothing then. In a full ring the head is lost here:
+ * the tail call would find no room either.
  */
 static __always_inline int emit_small_head(const struct record *header, struct stream *stream, u64 base, u64 total) {
     u64 n = total < SMALL_HEAD ? total : SMALL_HEAD;
     struct record *rec = bpf_ringbuf_reserve(RING, sizeof *rec + SMALL_HEAD + 8, 0);
-    if (!rec)
-        return 0;
+    if (!rec) {
+        lose(total);
+        return 1;
+    }
     __builtin_memcpy(rec, header, sizeof *rec);
     if (n - 1 >= SMALL_HEAD || bpf_probe_read_user(rec->data, bounded(n, SMALL_HEAD), (void *)base)) {
         bpf_ringbuf_discard(rec, NO_WAKEUP);

@@ -21,6 +21,10 @@ static __always_inline void on_established(u64 sk, int before) {
         .opened = bpf_ktime_get_ns(),
     };
     keep_socket(sk, &fresh);
+    const struct config *c = settings();
+    struct mute_key earlier = {.id = sk};
+    if (c && c->mutes)
+        mutes.delete(&earlier);
 }
 
 /* RFC 4898's counters, less what the kernel counts beside data: segments sent again, and the FIN. */
