@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from qtap.flow.log import TransactionLog
 from qtap.model import Transaction
+from qtap_tui.sorting import Key
 from qtap_tui.view import View
 from qtap_tui.words import Word, matches, parse
 from tests.tui.synthetic import transaction
@@ -27,6 +28,14 @@ def view_of(log: TransactionLog) -> View:
     view = View(log)
     view.poll()
     return view
+
+
+def size(transaction: Transaction, _now: int) -> int:
+    return transaction.response.wire_size
+
+
+def status(transaction: Transaction, _now: int) -> int:
+    return transaction.status
 
 
 def numbers(view: View) -> list[int]:
@@ -164,6 +173,66 @@ def test_a_cleared_log_leaves_an_empty_view_even_in_a_pause() -> None:
     assert numbers(view) == []
 
 
+def settle(view: View) -> list[int]:
+    while view.search(WHOLE):
+        pass
+    return numbers(view)
+
+
+def test_rows_stand_in_the_order_of_a_key_and_new_ones_come_into_their_place() -> None:
+    log = TransactionLog(1 << 40)
+    for code in (404, 200, 503, 200):
+        log.add(transaction(status=code))
+    view = view_of(log)
+    view.sort(status, reverse=False)
+    assert settle(view) == [1, 3, 0, 2]
+    log.add(transaction(status=302))
+    view.poll()
+    assert numbers(view) == [1, 3, 4, 0, 2]
+    view.sort(status, reverse=True)
+    assert numbers(view) == [2, 0, 4, 3, 1]
+    assert [view.position(number) for number in numbers(view)] == [0, 1, 2, 3, 4]
+    view.sort(None, reverse=True)
+    assert numbers(view) == [4, 3, 2, 1, 0]
+    view.sort(None, reverse=False)
+    assert numbers(view) == [0, 1, 2, 3, 4]
+
+
+def test_a_live_row_moves_when_its_value_changes_but_not_in_a_pause() -> None:
+    log = TransactionLog(1 << 40)
+    rows = [transaction(status=200, finished=False), transaction(status=404), transaction(status=503)]
+    for row in rows:
+        log.add(row)
+    view = view_of(log)
+    view.sort(status, reverse=False)
+    assert settle(view) == [0, 1, 2]
+    view.pause(paused=True)
+    rows[0].status, rows[0].finished = 500, True
+    view.poll()
+    assert numbers(view) == [0, 1, 2]
+    view.pause(paused=False)
+    view.poll()
+    assert numbers(view) == [1, 0, 2]
+
+
+def test_rows_are_sorted_in_slices_the_newest_first_and_the_chosen_one_at_once() -> None:
+    log = TransactionLog(1 << 40)
+    rows = [transaction(status=200), transaction(status=404)]
+    for number in range(20_000):
+        log.add(rows[number % 2])
+    view = view_of(log)
+    while view.end < 20_000:
+        view.poll()
+    view.sort(status, reverse=False, keep=7)
+    assert numbers(view) == [7]
+    assert view.search(1)
+    assert view.sorting
+    assert sorted(numbers(view)) == [7, *range(20_001 - len(view), 20_000)]
+    assert 1 < len(view) < 2000
+    assert settle(view) == [*range(0, 20_000, 2), *range(1, 20_000, 2)]
+    assert not view.sorting
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens in whatever order, the view holds what a search from the beginning would find."""
 
@@ -172,6 +241,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.log = TransactionLog(12_000)
         self.view = View(self.log)
         self.words: tuple[Word, ...] = ()
+        self.key: Key | None = None
+        self.reverse = False
 
     @rule(
         path=st.sampled_from(["/a", "/ab", "/abc", "/b"]),
@@ -197,6 +268,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.words = parse(typed)
         self.view.filter(self.words)
 
+    @rule(key=st.sampled_from([None, status, size]), reverse=st.booleans(), keep=st.integers(0, 20))
+    def sort(self, key: Key | None, keep: int, *, reverse: bool) -> None:
+        self.key, self.reverse = key, reverse
+        self.view.sort(key, reverse=reverse, keep=keep)
+
     @rule()
     def search(self) -> None:
         self.view.search(1)
@@ -215,7 +291,13 @@ class AnyOrder(RuleBasedStateMachine):
         while self.view.search(WHOLE):
             pass
         rows = self.log.rows(self.log.first, self.log.end)
-        assert numbers(self.view) == [number for number, row in rows if matches(row, self.words)]
+        wanted = [(number, row) for number, row in rows if matches(row, self.words)]
+        if (key := self.key) is not None:
+            wanted.sort(key=lambda one: (key(one[1], 0), one[0]))
+        if self.reverse:
+            wanted.reverse()
+        assert numbers(self.view) == [number for number, _ in wanted]
+        assert [self.view.position(number) for number, _ in wanted] == [*range(len(wanted))]
 
 
 TestAnyOrder = AnyOrder.TestCase

@@ -4,7 +4,7 @@ Rows are known by their absolute number, which never changes; a position counts 
 rows are looked at again. A search goes from the newest row back in slices, so that what is on screen is right at once and no
 key waits; a filter narrower than one that found little looks only at that. It goes twice: through the index, which takes some
 milliseconds for 100 000 rows, and then through the headers of the rows that were not found there, which takes twenty times as
-long.
+long. Where the rows are sorted by anything but their arrival, what is shown is also in a `Sorting`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from operator import neg
 
 from qtap.flow.log import TransactionLog
 from qtap.model import Transaction
 from qtap_tui.index import SHIFT, Index
+from qtap_tui.sorting import Key, Sorting
 from qtap_tui.words import Word, in_head, matches, narrows
 
 _CHUNK = 512
@@ -29,6 +30,8 @@ _FEW = 4096
 """Hits up to which a narrower filter looks at these only; more are found sooner by the index."""
 _LIVE = 4096
 """Live rows looked at in one poll, in turn: about 1 ms."""
+_LIVE_SORTED = 512
+"""The same where each may move to another place."""
 _PEER_DISTANCE = 4096
 """Rows around a transaction among which its other end is looked for."""
 _POLL = 8_000_000
@@ -36,9 +39,9 @@ _POLL = 8_000_000
 
 
 class View:
-    """Rows of `log` that match every one of `words`."""
+    """Rows of `log` that match every one of `words`, in the order of their arrival or by a key; `now` tells the time."""
 
-    def __init__(self, log: TransactionLog) -> None:
+    def __init__(self, log: TransactionLog, now: Callable[[], int] = lambda: 0) -> None:
         self.log = log
         self.words: tuple[Word, ...] = ()
         self.first = log.first
@@ -46,6 +49,10 @@ class View:
         self.end = log.first
         """One more than the number of the newest row seen."""
         self.paused = False
+        self.reverse = False
+        """Whether the last row of the order stands first."""
+        self._now = now
+        self._sorting: Sorting | None = None
         self._stop = self._paused_first = 0
         self._live: dict[int, int] = {}
         self._found: array[int] = array("Q")
@@ -57,7 +64,17 @@ class View:
         self._late: list[int] = []
 
     def __len__(self) -> int:
-        return len(self._older) + len(self._found) if self.words else self.end - self.first
+        return self._arrived if self._sorting is None else len(self._sorting.rows)
+
+    @property
+    def grows_down(self) -> bool:
+        """Whether new rows come at the end: the order is that of arrival."""
+        return self._sorting is None and not self.reverse
+
+    @property
+    def sorting(self) -> bool:
+        """Whether rows are still to be sorted; `search` does it."""
+        return self._sorting is not None and self._sorting.busy
 
     @property
     def searching(self) -> bool:
@@ -81,18 +98,34 @@ class View:
 
     def number(self, position: int) -> int:
         """Give the row number at `position`."""
+        if self.reverse:
+            position = len(self) - 1 - position
+        if self._sorting is not None:
+            return self._sorting.rows.number(position)
         if not self.words:
             return self.first + position
         older = len(self._older)
         return self._older[older - 1 - position] if position < older else self._found[position - older]
 
-    def position(self, number: int) -> int:
-        """Give the position of the row `number`, or of the next newer one shown."""
-        if not self.words:
-            return min(max(number, self.first), self.end) - self.first
-        if self._older and number <= self._older[0]:
-            return len(self._older) - bisect_left(self._older, -number + 1, key=neg)
-        return len(self._older) + bisect_left(self._found, number)
+    def position(self, number: int, instead: int = 0) -> int:
+        """Give the position of the row `number`, of one not shown that of the next newer one; sorted by a key, `instead`."""
+        at = self._arrival(number) if self._sorting is None else self._sorting.rows.position(number)
+        if self.reverse and at is not None:
+            return max(len(self) - 1 - at, 0)
+        return instead if at is None else at
+
+    def newer_than(self, number: int) -> int:
+        """Count the rows shown, or about to be sorted in, that arrived after the row `number`."""
+        return self._arrived - self._arrival(number + 1)
+
+    def sort(self, key: Key | None, *, reverse: bool, keep: int = -1) -> None:
+        """Sort by `key`, None for the arrival, in slices that `search` does; the row `keep` is there at once."""
+        self.reverse = reverse
+        if key is None:
+            self._sorting = None
+        elif self._sorting is None or key is not self._sorting.key:
+            found = [*reversed(self._found), *self._older]
+            self._sort_anew(key, keep, found if self.words else range(self.end - 1, self.first - 1, -1))
 
     def peer_of(self, transaction: Transaction, near: int) -> Transaction | None:
         """Give the other end of `transaction`, which is near the row `near`, if it is still held."""
@@ -116,11 +149,12 @@ class View:
             self._take(self.end, min(self.end + (_HEADS if self.words else _CHUNK), stop))
         while time.perf_counter_ns() < deadline - _POLL // 2 and self._index.grow():
             pass
-        self._look_at_live()
+        if not self.paused or self._sorting is None:  # their values may move them, and in a pause the list stands still
+            self._look_at_live()
         self._forget_evicted()
 
-    def filter(self, words: tuple[Word, ...]) -> None:
-        """Show only rows that fit every one of `words`; none shows everything."""
+    def filter(self, words: tuple[Word, ...], keep: int = -1) -> None:
+        """Show only rows that fit every one of `words`; none shows everything. The row `keep`, if it fits, is there at once."""
         if words == self.words:
             return
         narrower = self.words and all(any(narrows(old, new) for new in words) for old in self.words)
@@ -134,22 +168,52 @@ class View:
         self._found, self._older, self._late = array("Q"), [], []
         self.words = words
         self._search, self._in_headers = (search, in_headers) if words else (None, None)
+        if self._sorting is not None:
+            self._sort_anew(self._sorting.key, keep, () if words else range(self.end - 1, self.first - 1, -1))
 
     def search(self, budget: int) -> bool:
-        """Go on searching for `budget` nanoseconds; give whether there is more to do."""
+        """Go on searching and sorting for `budget` nanoseconds; give whether there is more to do."""
         deadline = time.perf_counter_ns() + budget
+        if self._sorting is not None and self._sorting.work(deadline):
+            return True
         for found in self._search or ():
             self._older += found
-            if time.perf_counter_ns() > deadline:
+            if self._sort(found, deadline):
                 return True
         if self._search:
             self._merge()
         for start, more in self._in_headers or ():
             self._blend(start, more)
-            if time.perf_counter_ns() > deadline:
+            if self._sort(more, deadline):
                 return True
         self._in_headers = None
         return False
+
+    @property
+    def _arrived(self) -> int:
+        """Rows shown, whether sorted or not."""
+        return len(self._older) + len(self._found) if self.words else self.end - self.first
+
+    def _arrival(self, number: int) -> int:
+        """Give the position of the row `number` in the order of arrival, or of the next newer one shown."""
+        if not self.words:
+            return min(max(number, self.first), self.end) - self.first
+        if self._older and number <= self._older[0]:
+            return len(self._older) - bisect_left(self._older, -number + 1, key=neg)
+        return len(self._older) + bisect_left(self._found, number)
+
+    def _sort_anew(self, key: Key, keep: int, others: Sequence[int]) -> None:
+        self._sorting, row = Sorting(self.log, key, self._now), self.log.get(keep)
+        if row is not None and matches(row, self.words):
+            self._sorting.put((keep,))
+        self._sorting.offer(others)
+
+    def _sort(self, numbers: Sequence[int], deadline: int) -> bool:
+        """Sort `numbers` in, if there is a key; give whether the time is over."""
+        if self._sorting is not None:
+            self._sorting.offer(numbers)
+            self._sorting.work(deadline)
+        return time.perf_counter_ns() > deadline
 
     def _look_back(self, first: int, end: int, words: tuple[Word, ...]) -> Iterator[list[int]]:
         """Give the hits among the rows of [first, end), a block at a time, newest first."""
@@ -180,29 +244,33 @@ class View:
             yield [number for number in chunk if (row := get(number)) is not None and matches(row, words)]
 
     def _take(self, start: int, stop: int) -> None:
-        words, live, found = self.words, self._live, self._found
+        words, live, found, before = self.words, self._live, self._found, len(self._found)
         for number, transaction in self.log.rows(start, stop):
             if not transaction.finished:
                 live[number] = transaction.status
             if words and matches(transaction, words):
                 found.append(number)
+        if self._sorting is not None:
+            self._sorting.put(found[before:] if words else range(start, stop))
         self.end = stop
 
     def _look_at_live(self) -> None:
         """A status or a host may have come late: what did not match may match now. What is shown stays shown."""
         live, get, words = self._live, self.log.get, self.words
-        for number in list(islice(live, _LIVE)):
+        for number in list(islice(live, _LIVE if self._sorting is None else _LIVE_SORTED)):
             status, transaction = live.pop(number), get(number)
             if transaction is None:
                 continue
             if not transaction.finished:
                 live[number] = transaction.status  # behind the others
-                if transaction.status == status:
-                    continue
-            if words and matches(transaction, words):
+            if self._sorting is not None and number in self._sorting.rows:
+                self._sorting.put((number,))
+            if words and (transaction.finished or transaction.status != status) and matches(transaction, words):
                 self._add(number)
 
     def _add(self, number: int) -> None:
+        if self._sorting is not None:
+            self._sorting.put((number,))
         if self._search is not None:
             self._late.append(number)
             return
@@ -230,3 +298,5 @@ class View:
             self._older.pop()
         if self._found and self._found[0] < self.first:
             del self._found[: bisect_left(self._found, self.first)]
+        if self._sorting is not None:
+            self._sorting.rows.drop_before(self.first)
