@@ -9,8 +9,8 @@ import pytest
 from qtap_tui import keymap, themes
 from qtap_tui.actions import BY_ID
 from qtap_tui.app import QtapApp
+from qtap_tui.hint import hint
 from qtap_tui.keymap import KeymapError
-from qtap_tui.screens.requests import hint
 from tests.tui.driver import NOW, SMALL
 from tests.tui.synthetic import SyntheticFeed
 

@@ -12,9 +12,10 @@ from textual.widgets import Input
 
 from qtap.flow.log import TransactionLog
 from qtap.flow.state import EngineState
+from qtap_tui.hint import HINT
 from qtap_tui.screens.confirm import ConfirmScreen
 from qtap_tui.screens.help import HelpScreen
-from qtap_tui.screens.requests import HINT, RequestsScreen
+from qtap_tui.screens.requests import RequestsScreen
 from qtap_tui.widgets.filter_bar import FilterBar
 from qtap_tui.words import parse
 from tests.tui.driver import LARGE, SMALL, make_app, running

@@ -8,25 +8,24 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.screen import Screen
-from textual.timer import Timer
 
 from qtap.flow.state import EngineState
 from qtap.model import Transaction
-from qtap_tui.actions import BY_ID, Action, bindings, key_name
-from qtap_tui.direct import direct_update
+from qtap_tui.actions import Action, bindings
 from qtap_tui.document import Span
 from qtap_tui.feed import Feed
+from qtap_tui.hint import FirstLine
 from qtap_tui.screens.confirm import ConfirmScreen
 from qtap_tui.screens.copy import CopyScreen
+from qtap_tui.screens.panes import PanesScreen
 from qtap_tui.view import View
 from qtap_tui.widgets.bars import KeyFooter, ListHeading
 from qtap_tui.widgets.detail import Detail
@@ -39,51 +38,17 @@ _LOCAL, _OVER_SSH = 0.1, 0.2
 """Seconds between two looks at the log."""
 _SLICE = 5_000_000
 """Nanoseconds a search takes before keys come first."""
-_PAINTS = 120
-"""At most, in a second: a key that comes just after a paint waits half as long for the next as by Textual's sixty."""
 _REST = 0.001
 """Seconds between two slices."""
-SIDE_BY_SIDE = 120
-"""Least width for list and details beside each other."""
-STACKED = 36
-"""Least height for one above the other, where they do not fit beside each other."""
-_HINT_SECONDS = 8.0
 _SAID_SECONDS = 6.0
 _NOTHING: Span = ("", "")
-_HINTS = {
-    "list.open": "details",
-    "requests.filter": "filter",
-    "requests.pause": "pause",
-    "app.help": "keys",
-    "requests.back": "quit",
-}
-"""The five keys that matter."""
 
 
-def hint(keymap: Mapping[str, str]) -> str:
-    """Name the five keys that matter, as the user's keymap has them."""
-    keys = {name: keymap.get(name, BY_ID[name].keys).partition(",")[0] for name in _HINTS}
-    return " · ".join(f"{key_name(keys[name])} {what}" for name, what in _HINTS.items())
-
-
-HINT = hint({})
-
-
-class RequestsScreen(Screen[None]):
+class RequestsScreen(PanesScreen):
     """Shows what `feed` brings."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("requests")
     AUTO_FOCUS = "#list"
-    DEFAULT_CSS = """
-    #panes { layout: horizontal; height: 1fr; }
-    #list-pane { width: 1fr; height: 1fr; }
-    #detail { display: none; width: 1fr; }
-    RequestsScreen.-open #detail { display: block; }
-    RequestsScreen.-stacked #panes { layout: vertical; }
-    RequestsScreen.-open.-alone #list-pane { display: none; }
-    RequestsScreen.-list-alone #detail, RequestsScreen.-open.-list-alone #detail { display: none; }
-    RequestsScreen.-open.-list-alone #list-pane { display: block; }
-    """
 
     def __init__(self, feed: Feed, *, capture_title: str, now: Callable[[], int] = time.time_ns) -> None:
         super().__init__()
@@ -93,13 +58,10 @@ class RequestsScreen(Screen[None]):
         self._clock = now
         self._live_clock = True
         self._rate = Rate()
-        self._hint_until = 0.0
-        self._hint_on = True
-        self._zoomed = False
+        self._first_line = FirstLine()
         self._said, self._said_until = _NOTHING, 0.0
         self._forgotten: dict[str, int] = {}
         """The losses at the time when the list was cleared."""
-        self._painter: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Panes above a notice, the filter, the status line and the footer."""
@@ -140,25 +102,17 @@ class RequestsScreen(Screen[None]):
         self._said, self._said_until = ("error" if failed else "accent", sentence), time.monotonic() + _SAID_SECONDS
         self.tick()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Arrange the panes for the new size."""
-        self._arrange(event.size.width, event.size.height)
-
     def end_hint(self) -> None:
         """Take the first line away: the user has found the keys."""
-        self._hint_on = False
+        self._first_line.end()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's signature
         """Leave keys that mean something in a text to the filter bar while one types there."""
         return not (action in ("filter", "escape") and isinstance(self.focused, Words))
 
-    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
-        """A pane that stands alone is the one with the focus."""
-        self._arrange(self.size.width, self.size.height)
-
     def on_transaction_list_moved(self) -> None:
         """Show the details of the row under the cursor, where they are open."""
-        if self._is_open and self.list.selected is not None:
+        if self.is_open and self.list.selected is not None:
             self.detail.show(self.list.selected)
 
     def on_transaction_list_opened(self) -> None:
@@ -195,7 +149,7 @@ class RequestsScreen(Screen[None]):
         """Open the details of the row under the cursor."""
         transaction = self.list.stay()
         if transaction is not None:
-            self._set_open(is_open=True)
+            self.set_open(is_open=True)
             self.detail.show(transaction)
             self.set_focus(self.detail.document_view, scroll_visible=False)
 
@@ -217,7 +171,7 @@ class RequestsScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """Ask what of the request to copy or save; the list stays where it is."""
-        transaction = self.detail.transaction if self._is_open else self.list.stay()
+        transaction = self.detail.transaction if self.is_open else self.list.stay()
         if transaction is not None:
             self.app.push_screen(CopyScreen(transaction, self.app._keymap))  # noqa: SLF001 - Textual is pinned
 
@@ -228,17 +182,6 @@ class RequestsScreen(Screen[None]):
             self._forget_losses()
         else:
             self.app.push_screen(ConfirmScreen(f"Forget all {total:,} captured requests?", "Forget"), self._clear)
-
-    def action_zoom(self) -> None:
-        """Give the screen to one pane, or back."""
-        self._zoomed = not self._zoomed
-        self._arrange(self.size.width, self.size.height)
-
-    def action_pane(self) -> None:
-        """Go to the other pane."""
-        if self._is_open:
-            in_detail = self.focused is self.detail.document_view
-            self.set_focus(self.list if in_detail else self.detail.document_view, scroll_visible=False)
 
     def action_back(self) -> None:
         """Go back one step, at last out of the program."""
@@ -255,56 +198,20 @@ class RequestsScreen(Screen[None]):
 
     @property
     def _can_step_back(self) -> bool:
-        return self._is_open or bool(self.view.words) or self.query_one(FilterBar).display
-
-    @property
-    def _is_open(self) -> bool:
-        return self.has_class("-open")
+        return self.is_open or bool(self.view.words) or self.query_one(FilterBar).display
 
     def _now(self) -> int:
         return self._clock() if self._live_clock else 0
 
     def _step_back(self) -> bool:
-        if self._is_open:
+        if self.is_open:
             self.set_focus(self.list)
-            self._set_open(is_open=False)
+            self.set_open(is_open=False)
         elif self._can_step_back:
             self.action_drop_filter()
         else:
             return False
         return True
-
-    def _set_open(self, *, is_open: bool) -> None:
-        self._zoomed = self._zoomed and is_open
-        self.set_class(is_open, "-open")
-        self.query_one(KeyFooter).refresh()  # its keys stay the same where the list had the focus, but not what `q` does
-        self._arrange(self.size.width, self.size.height)
-
-    def _arrange(self, width: int, height: int) -> None:
-        beside, stacked = width >= SIDE_BY_SIDE, width < SIDE_BY_SIDE and height >= STACKED
-        single = self._zoomed or not (beside or stacked)
-        in_list = self.focused is self.query_one(TransactionList)
-        self.set_class(stacked, "-stacked")
-        self.set_class(single and not in_list, "-alone")
-        self.set_class(single and in_list, "-list-alone")
-
-    @property
-    def _update_timer(self) -> Timer:
-        """Textual's timer for paints; it stands while there is nothing to paint."""
-        if self._painter is None:
-            self._painter = self.set_interval(1 / _PAINTS, self._on_timer_update, name="screen_update", pause=True)
-        return self._painter
-
-    def _compositor_refresh(self) -> None:
-        """Paint what changed; Textual calls this whenever something did."""
-        direct = self is self.app.screen and not self.app.is_inline
-        update = direct_update(self._compositor) if direct else None
-        if update is None:
-            super()._compositor_refresh()
-            return
-        self.app._display(self, update)  # noqa: SLF001 - Textual is pinned
-        self._dirty_widgets.clear()
-        self.app._update_mouse_over(self)  # noqa: SLF001
 
     @work(group="search", exclusive=True)
     async def _search(self) -> None:
@@ -362,10 +269,6 @@ class RequestsScreen(Screen[None]):
         if said[1]:
             notice.show(*said)
             return
-        if self._hint_on and len(self.view.log) and not self._hint_until:
-            self._hint_until = time.monotonic() + _HINT_SECONDS
-        if self._hint_until and time.monotonic() > self._hint_until:
-            self._hint_on = False
         what = self._title or f"all HTTP(S) on {state.source or 'this host'}"
-        keys = hint(self.app._keymap)  # noqa: SLF001 - Textual is pinned
-        notice.show("text", f"{what} · {keys}" if self._hint_on else "")
+        keymap = self.app._keymap  # noqa: SLF001 - Textual is pinned
+        notice.show("text", self._first_line.text(what, keymap, len(self.view.log)))
