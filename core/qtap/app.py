@@ -174,7 +174,7 @@ class Session:
     def _make_source(self) -> Source:
         if self._reader:
             self._phase = "replay"
-            self._message = "sample traffic, not this host's" if self._options.demo else f"replaying {self._reader.name}"
+            self._message = "sample traffic of another host" if self._options.demo else f"replaying {self._reader.name}"
             return ReplaySource(self._reader, pace=self._options.demo, on_end=self._replay_ended)
         from qtap.capture.checks import can_capture
         from qtap.capture.containers import Sockets

@@ -74,6 +74,16 @@ async def test_what_was_done_is_said_in_the_status_line_and_goes_by_itself() -> 
         assert "sent" not in screen.text
 
 
+async def test_what_was_done_leaves_the_pause_and_the_count_of_a_filter_to_be_read() -> None:
+    async with running(SyntheticFeed().fill(30, transaction)) as screen:
+        await screen.press("p", "slash", "e", "x", "enter")
+        await screen.found()
+        await screen.press("y", "u")
+        assert "PAUSED" in screen.status
+        assert "30 of 30" in screen.status
+        assert "sent the URL" in screen.text
+
+
 async def test_what_is_too_long_for_the_status_line_is_said_above_it() -> None:
     async with running(SyntheticFeed().fill(1, lambda n: transaction(n, body=b"x" * 80_000))) as screen:
         await screen.press("escape", "y", "b")

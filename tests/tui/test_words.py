@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtap.model import Transaction
-from qtap_tui.words import FIELDS, matches, narrows, parse, word
+from qtap_tui.words import FIELDS, doubt, matches, narrows, parse, word
 from tests.tui.synthetic import NGINX, transaction
 
 
@@ -38,6 +38,8 @@ def row(**given: object) -> Transaction:
         "method:pat", "host:example", "path:cart", "status:4", "status:4xx", "status:418", "process:gin", "pid:77",
         "container:web", "container:0123", "port:443", "port:40007", "header:tok", "header:999",
         "patch nginx :443 bearer status:4xx", "status:", "PATCH Header:TOK",
+        "4xx", "4XX", "status=4", "status=418", "status=4xx", "status=", "method=patch", "host=example", "pid=77", "port=443",
+        "process=gin", "header=tok", "item=7", "cart?item=7",
     ],
 )  # fmt: skip
 def test_a_row_is_found(typed: str) -> None:
@@ -49,6 +51,7 @@ def test_a_row_is_found(typed: str) -> None:
     [
         "curl", "patch curl", "999", "status:5xx", "status:18", "method:atch", "path:shop", "host:cart", "pid:7", "port:44",
         "process:web", "container:nginx", "header:cart7", "server:curl", "server:abc", "443:", "port:8443",
+        "5xx", "6xx", "status=5xx", "status=item", "pid=7", "port=44", "host=cart", "status>=400", "stat:418", "40x",
     ],
 )  # fmt: skip
 def test_a_row_is_not_found(typed: str) -> None:
@@ -62,7 +65,7 @@ def test_a_hostile_head_costs_no_more_than_its_beginning() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["4", ":", "s", "a", "1", "x", "n", "server:", "status:", "pid:", "port:", "7"]), max_size=4),
+    st.lists(st.sampled_from(["4", ":", "s", "a", "1", "x", "n", "server:", "status:", "status=", "pid:", "port:", "port=", "7", "4xx"]), max_size=4),
     st.text("4:sx1n7", max_size=3),
 )
 def test_a_word_that_narrows_another_finds_nothing_that_the_other_does_not(parts: list[str], more: str) -> None:
@@ -72,6 +75,25 @@ def test_a_word_that_narrows_another_finds_nothing_that_the_other_does_not(parts
     rows = [row(status=status, host=host) for status in (0, 418, 471) for host in ("status:4", "444", "sx1n7", "server:nginx")]
     for made in rows:
         assert matches(made, (word(shorter),)) or not matches(made, (word(longer),))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("nginx stats:500", "no field stats; did you mean status:?"),
+        ("hots=api", "no field hots; did you mean host:?"),
+        ("status>=500", ">= compares nothing; write 5xx"),
+        ("https://api.example/v1", "the host and the path of a URL are two words"),
+        ("server:nginx", "server is no field, and no header of that name fits"),
+    ],
+)
+def test_a_word_that_finds_nothing_may_be_meant_otherwise(typed: str, said: str) -> None:
+    assert said in doubt(parse(typed))
+
+
+@pytest.mark.parametrize("typed", ["nginx", "status:5xx", "5xx", "q=1", "/a?b=c", "10.0.0.1:80", ":443", "[::1]:80"])
+def test_a_word_that_finds_nothing_may_be_right(typed: str) -> None:
+    assert not doubt(parse(typed))
 
 
 def test_every_field_can_be_asked_for() -> None:

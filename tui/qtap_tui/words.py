@@ -2,12 +2,13 @@
 
 A word is looked for in what the list shows of a row (its line), in the addresses and ports of both ends, and in the headers and
 trailers of both messages. A number of at most three digits is a status, a pid or a part of a name: headers, where half of all
-dates and tags would hold it, are left alone then. `status:5xx` and the other words of `FIELDS` look at one place only;
-`name:value` with any other name fits a header of that name too.
+dates and tags would hold it, are left alone then. `status:5xx`, or `5xx` alone, and the other words of `FIELDS` look at one
+place only, with `=` for the colon too; `name:value` with any other name fits a header of that name too.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 from functools import lru_cache
 from typing import NamedTuple
@@ -30,6 +31,11 @@ METHOD, HOST, PATH, STATUS, PROCESS, PID, CONTAINER, _END = "\1\2\3\4\5\6\7\b"
 """Each stands before its part of a line; nobody types them."""
 PARTS = {"host": (HOST, PATH), "path": (PATH, STATUS), "process": (PROCESS, PID), "container": (CONTAINER, _END)}
 """The marks between which a field lies whose needle may stand anywhere in it."""
+_ASKED = re.compile(rf"({'|'.join(FIELDS)})([:=])(.*)", re.DOTALL)
+_CLASS = re.compile(r"[1-5]xx")
+_VALUES = {"status": re.compile(r"[1-5][0-9x]{0,2}|"), "pid": re.compile(r"[0-9]*"), "port": re.compile(r"[0-9]*")}
+"""What may stand behind a field's `=`; with another value it is a query's: `?status=open`."""
+_UNKNOWN = re.compile(r"([a-z][a-z_-]*)([:=]|[!<>]=?)\S+")
 _ADDRESS = re.compile(r"[0-9a-f.:\[\]]*[.:][0-9a-f.:\[\]]*")
 _SHORT_NUMBER = re.compile(r"[0-9]{1,3}")
 _HEAD_SEEN = 1 << 18
@@ -60,9 +66,13 @@ def parse(text: str) -> tuple[Word, ...]:
 @lru_cache(maxsize=256)
 def word(text: str) -> Word:
     """Make one word of a text in lower case."""
-    field, colon, value = text.partition(":")
-    if colon and field in FIELDS:
-        return _of_field(text, field, value)
+    if _CLASS.fullmatch(text):
+        text = f"status:{text}"
+    if asked := _ASKED.fullmatch(text):
+        field, sign, value = asked.groups()
+        if sign == ":" or field not in _VALUES or _VALUES[field].fullmatch(value):
+            return _of_field(f"{field}:{value}", field, value)
+    field, _, value = text.partition(":")
     short = _SHORT_NUMBER.fullmatch(text)
     named = re.compile(b"\n%b:[^\n]*%b" % (re.escape(field.encode()), re.escape(value.encode()))) if field and value else None
     ends = text if _ADDRESS.fullmatch(text) else ""
@@ -78,6 +88,25 @@ def _of_field(text: str, field: str, value: str) -> Word:
         return Word(text, field, head=value.encode())
     needles = {"method": METHOD + value, "status": STATUS + value.rstrip("x"), "pid": f"{PID}{value}{CONTAINER}"}
     return Word(text, field, line=needles.get(field, value))
+
+
+def doubt(words: tuple[Word, ...]) -> str:
+    """Say of words that find nothing what may be wrong with one of them; empty when nothing seems to be."""
+    for wanted in words:
+        found = None if wanted.field else _UNKNOWN.fullmatch(wanted.text)
+        if not found:
+            continue
+        name, sign = found.groups()
+        if "://" in wanted.text:
+            return "the host and the path of a URL are two words"
+        if sign not in ":=":
+            return f"{sign} compares nothing; write 5xx, or status:404"
+        near = difflib.get_close_matches(name, FIELDS, n=1)
+        if near:
+            return f"there is no field {name}; did you mean {near[0]}:?"
+        if sign == ":":
+            return f"{name} is no field, and no header of that name fits"
+    return ""
 
 
 def narrows(old: Word, new: Word) -> bool:

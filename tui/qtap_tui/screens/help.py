@@ -30,6 +30,7 @@ _WORDS = (
     ("nginx", "in method, host, path, status, process, pid, container, headers and trailers"),
     (":8443", "in the addresses and ports of both ends; every word has to be found"),
     ("404", "a number of up to three digits: not in headers or addresses"),
+    ("5xx", "a class of statuses, as status:5xx; = does for the colon: status=5xx"),
     *((f"{field}:…", f"{field} {what}") for field, what in FIELDS.items()),
     ("server:nginx", "a header by its name and value"),
 )

@@ -33,6 +33,7 @@ from qtap_tui.widgets.filter_bar import FilterBar, Words
 from qtap_tui.widgets.notice import Notice
 from qtap_tui.widgets.status_line import ListState, Rate, StatusLine
 from qtap_tui.widgets.transaction_list import TransactionList
+from qtap_tui.words import doubt
 
 _LOCAL, _OVER_SSH = 0.1, 0.2
 """Seconds between two looks at the log."""
@@ -255,7 +256,9 @@ class RequestsScreen(PanesScreen):
 
     def _empty_text(self, phase: str, message: str) -> str:
         if self.view.words:
-            return "searching…" if self.view.searching else "no request matches the filter"
+            reason = doubt(self.view.words)
+            nothing = f"no request matches: {reason}" if reason else "no request matches the filter"
+            return "searching…" if self.view.searching else nothing
         waiting = "waiting for the first request"
         return {"starting": f"starting: {message}" if message else "starting", "live": waiting, "replay": waiting}.get(
             phase, "no requests"

@@ -15,7 +15,7 @@ from qtap_tui.actions import bindings
 from qtap_tui.widgets.bars import Bar
 from qtap_tui.words import Word, parse
 
-PLACEHOLDER = "words in all but bodies: nginx  :8443  status:5xx  host:api"
+PLACEHOLDER = "words in all but bodies: nginx  :8443  5xx  status:404  host:api"
 
 
 class Words(Input):

@@ -71,19 +71,22 @@ class StatusLine(Bar):
     _parts: Sequence[list[Span]] = ()
 
     def update(self, engine: EngineState, listing: ListState, total: int, rate: float, said: Span) -> bool:
-        """Show the state; `total` rows are held, `rate` come a second. What was `said` takes the place of all but losses.
+        """Show the state; `total` rows are held, `rate` come a second.
 
-        Give False where that has no room.
+        What was `said` takes the place of all but losses, a pause, and how many rows a filter finds. Give False where that has
+        no room.
         """
         parts = [[_PHASES[engine.phase]], _problem(engine.problem), _losses(engine.losses)]
-        shown = bool(said[1]) and _length([*parts, [said]]) < self.size.width
+        position, counts = _position(listing), _counts(listing, total)
+        brief = [*parts, position if listing.paused else [], counts if listing.filtered else [], [said]]
+        shown = bool(said[1]) and _length(brief) < self.size.width
         if shown:
-            parts.append([said])
+            parts = brief
         else:
             parts += [
                 [("text", f"{rate:,.0f}/s")],
-                _position(listing),
-                _counts(listing, total),
+                position,
+                counts,
                 [("dim", _memory(engine))],
                 [("dim", "" if engine.phase == "failed" else engine.message)],  # that sentence needs more room
             ]
