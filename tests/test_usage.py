@@ -17,6 +17,7 @@ from qtap.cli import command
         ("--pid", "qtap-tui: option '--pid' requires an argument"),
         ("--level x", "qtap-tui: --level: 'x' is not one of 'summary', 'headers', 'full'"),
         ("--http-buffer-size x", "qtap-tui: --http-buffer-size: 'x' is not a size such as 64KB, 2MB or 1GB"),
+        ("--no-ui --record=", "qtap-tui: --record needs the name of a file, and it is empty"),
         ("--demo --replay x", "qtap-tui: --demo and --replay exclude each other"),
         ("--replay /nowhere/x --no-ui", "qtap-tui: cannot read /nowhere/x: no such file or directory"),
         ("record", "qtap-tui: no such command 'record'; see qtap-tui --help"),

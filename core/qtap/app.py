@@ -146,11 +146,11 @@ class Session:
         """What is captured, for the notice at the start; empty when it is everything."""
         options = self._options
         chosen = [
-            *(f"process {pid}" for pid in sorted(options.pids)),
-            *(f"executables with {exe} in their path" for exe in options.exes),
+            *([f"pid {', '.join(map(str, sorted(options.pids)))}"] if options.pids else []),
+            *(f"exe {exe}" for exe in options.exes),
             *(f"container {name}" for name in options.containers),
         ]
-        return f"HTTP and HTTPS of {', '.join(chosen)}" if chosen else ""
+        return f"HTTP(S) of {', '.join(chosen)}" if chosen else ""
 
     def clear(self) -> None:
         """Empty the log."""

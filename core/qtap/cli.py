@@ -107,11 +107,22 @@ _CHOICES = {"--pid": "pids", "--exe": "exes", "--container": "containers", "--tl
 """What a capture that is replayed has been asked before."""
 
 
+_FILES = ("record", "replay", "config")
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    from click.core import ParameterSource
+
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
 def _run(ctx: click.Context, given: dict[str, Any]) -> int:
     if given["demo"] and given["replay"]:
         raise click.UsageError("--demo and --replay exclude each other", ctx)
     if chosen := [option for option, name in _CHOICES.items() if given[name] and (given["demo"] or given["replay"])]:
         raise click.UsageError(f"{chosen[0]} chooses what is captured live: leave it out with --replay and --demo", ctx)
+    if empty := [f"--{name}" for name in _FILES if not given[name] and _is_given(ctx, name)]:
+        raise click.UsageError(f"{empty[0]} needs the name of a file, and it is empty", ctx)
     if "" in (*given["exes"], *given["containers"]):
         raise click.UsageError("--exe and --container need a text that is not empty", ctx)
     from qtap.app import CannotCaptureError, Options, UsageError, run_headless, run_screen

@@ -87,18 +87,27 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, force: bool) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("precious")
     link.symlink_to(target)
-    with pytest.raises(CaptureError, match="exists already"):
+    with pytest.raises(CaptureError, match="it is a symbolic link; name a file itself"):
         Recorder(str(link), force=force)
     assert target.read_text() == "precious"
 
 
 def test_a_device_is_never_replaced() -> None:
-    with pytest.raises(CaptureError, match="/dev/null exists already: it is not a regular file"):
+    with pytest.raises(CaptureError, match="into /dev/null: it is a device; name a file, or give - for standard output"):
         Recorder("/dev/null", force=True)
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_target_that_is_no_file_is_told_what_to_name_instead(tmp_path: Path, force: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CaptureError, match="it is a directory; name a file in it"):
+        Recorder(str(tmp_path), force=force)
+    with pytest.raises(CaptureError, match="it is a pipe; give - and send standard output there"):
+        Recorder(str(tmp_path / "pipe"), force=force)
+
+
 def test_a_directory_that_does_not_exist_is_one_clear_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CaptureError, match=r"cannot create .*/no/capture: no such file or directory"):
+    with pytest.raises(CaptureError, match=r"cannot create .*/no/capture: there is no folder .*/no$"):
         Recorder(str(tmp_path / "no" / "capture"))
 
 

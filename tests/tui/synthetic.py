@@ -47,6 +47,7 @@ def transaction(
     finished: bool = True,
     peer: str = "",
     incomplete: tuple[str, ...] = (),
+    protocol: str = "http1",
 ) -> Transaction:
     """Make one transaction; `status=0` is one without a response."""
     began = START + number * 1000 * MS
@@ -69,7 +70,7 @@ def transaction(
         )  # fmt: skip
     return Transaction(
         id=f"t{number:019}", connection=connection, method=method, target=target, status=status, request=request,
-        response=response, finished=finished, host=host, peer=peer, incomplete=incomplete,
+        response=response, finished=finished, host=host, peer=peer, incomplete=incomplete, protocol=protocol,
     )  # fmt: skip
 
 

@@ -98,3 +98,9 @@ async def test_the_palette_finds_an_action_by_its_name_and_does_it(key: str) -> 
         screen.look()
         await screen.pilot.pause()
         assert "PAUSED" in screen.status
+
+
+def test_no_line_of_the_help_is_too_long_for_80_columns_or_speaks_of_ids() -> None:
+    lines = ["".join(part for _, part in line) for line in help_lines({})]
+    assert [line for line in lines if len(line) > 77] == []
+    assert not any(action.id in line for line in lines for action in ACTIONS)

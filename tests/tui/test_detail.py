@@ -24,7 +24,7 @@ async def test_the_overview_attributes_everything() -> None:
             "GET https://api.example.com/static/app.js", "200 OK  12ms", "nginx  pid 77, parent 1", "/usr/sbin/nginx",
             "nginx: worker process", "www-data (33)", "web  nginx:1.27  0123456789ab", "tier=front", "incoming (ingress)",
             "10.0.0.5:40003", "93.184.216.34:443", "plaintext seen in openssl, server name api.example.com",
-            "⇄ client curl  pid 4242", "2025-06-15 15:06:43.123000 UTC", "bytes: head", "t0000000000000000003",
+            "⇄ client curl  pid 4242", "2025-06-15 15:06:43.123000 UTC", "bytes on the wire: head", "t0000000000000000003",
         ):  # fmt: skip
             assert words in screen.text
         bars = {line.split()[0]: line.count("█") for line in screen.lines() if "█" in line}
@@ -46,6 +46,19 @@ async def test_a_size_that_is_not_known_is_not_shown_as_one_that_is() -> None:
         )
         assert "counted, its size is not known" in received
         assert "not known" not in sent
+
+
+async def test_sizes_are_told_as_this_end_sent_and_received_them() -> None:
+    async with running(one(server=True, target="/here"), TALL) as screen:
+        await screen.press("enter", "z")
+        labels = [line.split()[0] for line in screen.lines() if "on the wire: head" in line]
+        assert labels == ["Received", "Sent"]
+
+
+async def test_the_size_of_a_compressed_head_is_not_that_of_its_text() -> None:
+    async with running(one(protocol="http2"), TALL) as screen:
+        await screen.press("enter", "z")
+        assert "bytes on the wire: head compressed (" in screen.text
 
 
 async def test_tabs_go_round_both_ways_and_show_heads_bodies_and_bytes() -> None:

@@ -396,6 +396,14 @@ async def test_the_first_line_says_what_the_command_line_chose() -> None:
         assert any(f"traffic of nginx · {HINT}" in strip.text for strip in strips)
 
 
+async def test_the_first_line_stays_one_line_whatever_was_chosen() -> None:
+    app = make_app(numbered(3), title="HTTP(S) of pid 1234567, 2345678, exe /usr/sbin/nginx")
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        strips = app.screen._compositor.render_strips()  # noqa: SLF001 - what is on the screen
+        assert strips[-3].text.rstrip() == f" HTTP(S) of pid 1234567… · {HINT}"
+
+
 async def test_the_engine_is_started_once_the_first_picture_stands() -> None:
     seen: list[bool] = []
     app = make_app(numbered(3))

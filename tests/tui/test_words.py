@@ -39,7 +39,7 @@ def row(**given: object) -> Transaction:
         "container:web", "container:0123", "port:443", "port:40007", "header:tok", "header:999",
         "patch nginx :443 bearer status:4xx", "status:", "PATCH Header:TOK",
         "4xx", "4XX", "status=4", "status=418", "status=4xx", "status=", "method=patch", "host=example", "pid=77", "port=443",
-        "process=gin", "header=tok", "item=7", "cart?item=7",
+        "process=gin", "header=tok", "cart?item=7",
     ],
 )  # fmt: skip
 def test_a_row_is_found(typed: str) -> None:
@@ -65,7 +65,12 @@ def test_a_hostile_head_costs_no_more_than_its_beginning() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["4", ":", "s", "a", "1", "x", "n", "server:", "status:", "status=", "pid:", "port:", "port=", "7", "4xx"]), max_size=4),
+    st.lists(
+        st.sampled_from(
+            ["4", ":", "s", "a", "1", "x", "n", "server:", "status:", "status=", "pid:", "port:", "port=", "7", "4xx"]
+        ),
+        max_size=4,
+    ),
     st.text("4:sx1n7", max_size=3),
 )
 def test_a_word_that_narrows_another_finds_nothing_that_the_other_does_not(parts: list[str], more: str) -> None:

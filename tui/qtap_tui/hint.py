@@ -6,8 +6,13 @@ import time
 from collections.abc import Mapping
 
 from qtap_tui.actions import BY_ID, key_name
+from qtap_tui.text import shortened
 
 _SECONDS = 8.0
+_AROUND = 5
+"""Cells of the line beside what is captured and the keys."""
+_LEAST = 16
+"""Cells of what is captured, whatever its keys take."""
 _HINTS = {
     "list.open": "details",
     "requests.filter": "filter",
@@ -38,10 +43,14 @@ class FirstLine:
         """Take it away."""
         self._on = False
 
-    def text(self, what: str, keymap: Mapping[str, str], rows: int) -> str:
-        """Give it for what is captured, empty when its time is over; that begins with the first of `rows`."""
+    def text(self, what: str, keymap: Mapping[str, str], rows: int, width: int) -> str:
+        """Give it for what is captured, empty when its time is over; that begins with the first of `rows`.
+
+        Of what is captured stands what has room beside the keys in one line of `width` cells, while that is worth it.
+        """
         if self._on and rows and not self._until:
             self._until = time.monotonic() + _SECONDS
         if self._until and time.monotonic() > self._until:
             self._on = False
-        return f"{what} · {hint(keymap)}" if self._on else ""
+        keys = hint(keymap)
+        return f"{shortened(what, max(width - len(keys) - _AROUND, _LEAST))} · {keys}" if self._on else ""

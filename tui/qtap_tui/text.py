@@ -32,6 +32,7 @@ _MAY_BE_WIDE = re.compile(
 )
 
 
+_FOLDERS = re.compile(r"(?<!\S)/(?:[^/, ]*/)*")
 _HARMLESS = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02af\u2026\u2190-\u21ff\u2500-\u25ff\u2713\u2717]*")
 """Printable ASCII, Latin letters, and the signs that this program itself writes: nothing that `clean` would replace."""
 
@@ -97,6 +98,21 @@ def fit_host(text: str, width: int) -> str:
 def shorten(text: str, limit: int, where: str) -> str:
     """Give `text`, cut after `limit` characters with a note that says `where` the whole is."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more, see {where})"
+
+
+def shortened(text: str, room: int) -> str:
+    """Give a sentence in at most `room` cells.
+
+    Folders go first, then the last members of a list, told by their number, then where the probes are; else the text is cut.
+    """
+    members = _FOLDERS.sub("", text).split(", ")
+    shorter = [", ".join(members[:kept]) + _more(len(members) - kept) for kept in range(len(members), 0, -1)]
+    fitting = (one for one in (text, *shorter, text.partition(" in ")[0]) if len(one) <= room)
+    return next(fitting, "") or fit(text, room)
+
+
+def _more(number: int) -> str:
+    return f" +{number}" if number else ""
 
 
 def may_be_wide(text: str) -> bool:

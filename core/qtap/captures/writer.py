@@ -18,6 +18,13 @@ from qtap.stores.sink import Item, QueuedSink
 _INTERVAL = 0.25
 """Seconds of traffic that one write, and one zstd frame, gathers; kill -9 loses no more."""
 _LEVEL = 3
+_KINDS = {
+    stat.S_IFDIR: "a directory; name a file in it",
+    stat.S_IFLNK: "a symbolic link; name a file itself",
+    stat.S_IFIFO: "a pipe; give - and send standard output there",
+    stat.S_IFCHR: "a device; name a file, or give - for standard output",
+}
+"""What a name may stand for instead of a file, and what to do then."""
 
 
 class Recorder(QueuedSink):
@@ -51,7 +58,8 @@ class Recorder(QueuedSink):
             self._write_out(encode_record(header or Header.here()))
         except OSError as error:
             os.close(self._descriptor)
-            raise CaptureError(f"cannot write {path}: {_reason(error)}") from None
+            name = "standard output" if path == "-" else path
+            raise CaptureError(f"cannot write {name}: {_reason(error)}") from None
         super().__init__(
             "qtap-recorder",
             on_closed=on_closed,
@@ -88,19 +96,22 @@ class Recorder(QueuedSink):
 def _create(path: str, *, force: bool) -> int:
     """Create the file anew, for its owner only; a link or anything that is no regular file is never written through."""
     try:
-        if force and stat.S_ISREG(os.lstat(path).st_mode):
-            Path(path).unlink()
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode):
+            raise CaptureError(f"cannot record into {path}: it is {_KINDS.get(stat.S_IFMT(mode), 'no file; name one')}")
+        if not force:
+            raise CaptureError(f"{path} exists already: choose another name, or overwrite it with --force")
+        Path(path).unlink()
     except FileNotFoundError:
         pass
     except OSError as error:
         raise CaptureError(f"cannot replace {path}: {_reason(error)}") from None
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        remedy = (
-            "it is not a regular file; choose another name" if force else "choose another name, or overwrite it with --force"
-        )
-        raise CaptureError(f"{path} exists already: {remedy}") from None
+    except FileNotFoundError as error:
+        folder = Path(path).parent
+        reason = _reason(error) if folder.is_dir() else f"there is no folder {folder}"
+        raise CaptureError(f"cannot create {path}: {reason}") from None
     except OSError as error:
         raise CaptureError(f"cannot create {path}: {_reason(error)}") from None
 

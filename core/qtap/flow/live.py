@@ -195,7 +195,8 @@ class LiveSource:
         """Tell once that nothing known is missed; until then most is captured already."""
         if not self._is_ready and self._prober.complete:
             self._is_ready = True
-            jvms = [f"JSSE of {self._agents.count} JVMs"] if self._agents else []
+            count = self._agents.count if self._agents else 0
+            jvms = [f"JSSE of {count} JVM{'' if count == 1 else 's'}"] if self._agents else []
             self._on_ready(self._prober.count, self._prober.attached + jvms)
 
     def _round(self) -> bool:

@@ -172,16 +172,21 @@ def _bar(label: str, start: int, length: int, total: int) -> Line:
 
 def _how_much(transaction: Transaction) -> list[Line]:
     return [
-        *_sizes("Sent", transaction.request, known="request_body_size_unknown" not in transaction.incomplete),
-        *_sizes("Received", transaction.response, known="response_body_size_unknown" not in transaction.incomplete),
+        *_sizes(transaction, "request", transaction.request),
+        *_sizes(transaction, "response", transaction.response),
         *_field("Id", transaction.id, "dim"),
     ]
 
 
-def _sizes(label: str, message: Message, *, known: bool) -> list[Line]:
+def _sizes(transaction: Transaction, side: str, message: Message) -> list[Line]:
+    label = "Sent" if (side == "response") == transaction.connection.server else "Received"
     if not message.wire_size:
         return _field(label, "nothing seen", "dim")
-    missing = f", {formats.count(message.body_missing)} of them not kept" if message.body_missing > 0 else ""
-    text = f"{formats.count(message.wire_size)} bytes: head {formats.count(len(message.head))}"
-    size = f"{formats.count(message.body_size)}{'' if known else ' counted, its size is not known'}"
-    return _field(label, f"{text}, body {size}{missing}")
+    text = formats.count(len(message.head))
+    head = f"head {text}" if transaction.protocol == "http1" else f"head compressed ({text} as text)"
+    size = formats.count(message.body_size)
+    if f"{side}_body_size_unknown" in transaction.incomplete:
+        size += " counted, its size is not known"
+    if message.body_missing > 0:
+        size += f", {formats.count(message.body_missing)} of them not kept"
+    return _field(label, f"{formats.count(message.wire_size)} bytes on the wire: {head}, body {size}")

@@ -27,10 +27,10 @@ _SIGNS = (
 )
 
 _WORDS = (
-    ("nginx", "in method, host, path, status, process, pid, container, headers and trailers"),
-    (":8443", "in the addresses and ports of both ends; every word has to be found"),
+    ("nginx", "in all that the list tells of a row, in headers and trailers"),
+    (":8443", "in the addresses and ports of both ends; all words must fit"),
     ("404", "a number of up to three digits: not in headers or addresses"),
-    ("5xx", "a class of statuses, as status:5xx; = does for the colon: status=5xx"),
+    ("5xx", "a class of statuses, as status:5xx or status=5xx"),
     *((f"{field}:…", f"{field} {what}") for field, what in FIELDS.items()),
     ("server:nginx", "a header by its name and value"),
 )
@@ -49,7 +49,7 @@ def help_lines(keymap: Mapping[str, str]) -> list[Line]:
     """Give the lines of the help."""
     lines: list[Line] = []
     for place, title in PLACES.items():
-        lines.append((("title", title), ("dim", f"   {place}.…")))
+        lines.append((("title", title),))
         for action in ACTIONS:
             if action.place == place:
                 keys = " ".join(key_name(key) for key in keymap.get(action.id, action.keys).split(","))

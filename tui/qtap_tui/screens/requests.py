@@ -274,4 +274,4 @@ class RequestsScreen(PanesScreen):
             return
         what = self._title or f"all HTTP(S) on {state.source or 'this host'}"
         keymap = self.app._keymap  # noqa: SLF001 - Textual is pinned
-        notice.show("text", self._first_line.text(what, keymap, len(self.view.log)))
+        notice.show("text", self._first_line.text(what, keymap, len(self.view.log), self.size.width))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from textual.strip import Strip
 from qtap.flow.state import EngineState
 from qtap_tui import formats
 from qtap_tui.document import Span
-from qtap_tui.text import fit
+from qtap_tui.text import shortened
 from qtap_tui.widgets.bars import Bar
 
 _PHASES = {
@@ -27,7 +26,6 @@ _EVICTED = "log"
 """The place where rows leave because the memory limit is reached: what was asked for, so said quietly."""
 _WORTH = 16
 """Cells from which on a part that is cut still says something."""
-_FOLDERS = re.compile(r"(?<!\S)/(?:[^/, ]*/)*")
 _EVERY = 1.0
 """Seconds between two measurements of the rate."""
 
@@ -112,20 +110,9 @@ def _fitted(parts: Sequence[list[Span]], width: int) -> list[Span]:
             spans += [_GAP, *part] if spans else part
             left -= gap + len(text)
         elif text and left - gap >= _WORTH:
-            spans += [_GAP, (part[0][0], _shortened(text, left - gap))]
+            spans += [_GAP, (part[0][0], shortened(text, left - gap))]
             left = 0
     return [("text", " "), *spans]
-
-
-def _shortened(text: str, room: int) -> str:
-    """Leave out folders, then the last members of a list, telling how many, then where the probes are; else cut the text."""
-    members = _FOLDERS.sub("", text).split(", ")
-    shorter = [", ".join(members[:kept]) + _more(len(members) - kept) for kept in range(len(members), 0, -1)]
-    return next((one for one in (*shorter, text.partition(" in ")[0]) if len(one) <= room), fit(text, room))
-
-
-def _more(number: int) -> str:
-    return f" +{number}" if number else ""
 
 
 def _length(parts: Sequence[list[Span]]) -> int:
