@@ -101,6 +101,7 @@ async def test_the_theme_key_goes_round_and_says_what_is_wrong_with_a_file() -> 
     write(themes.user_folder(), "primary: reddish")
     async with running(SyntheticFeed().fill(5)) as screen:
         await screen.press("t")
+        assert f"theme {screen.app.theme} (to start with it:" in screen.status
         assert screen.app.theme == "light"
         await screen.press("t")
         assert screen.app.theme == "ansi"

@@ -69,7 +69,7 @@ ACTIONS = (
     Action("requests.zoom", "z", "zoom", "Zoom", "Give the whole screen to this pane, or back"),
     Action("requests.pane", "tab,shift+tab", "pane", "Other pane", "Go to the other pane"),
     Action("requests.back", "q", "back", "Back", "Go back: from the details, from a filter, from the program", footer=True),
-    Action("requests.escape", "escape", "escape", "Back", "Go back, but never leave the program"),
+    Action("requests.escape", "escape", "escape", "Back, stay", "Go back, but never leave the program"),
     Action("detail.next_tab", "right,l", "tab(1)", "Next tab", "Show the next tab", footer=True),
     Action("detail.previous_tab", "left,h", "tab(-1)", "Previous tab", "Show the previous tab"),
     Action("detail.view", "v", "view", "View as", "Show the body as JSON, text or hex", footer=True),

@@ -102,17 +102,20 @@ class QtapApp(App[int]):
             self.push_screen(HelpScreen(self._keymap))
 
     def action_next_theme(self) -> None:
-        """Change to the next theme that can be read; say what is wrong with one that cannot."""
+        """Change to the next theme that can be read and name it, or say what is wrong with one that cannot."""
         names = sorted(themes.files())
         at = names.index(self.theme) if self.theme in names else -1
+        wrong = ""
         for step in range(1, len(names) + 1):
             try:
                 theme = themes.load(names[(at + step) % len(names)])
             except ThemeError as error:
-                self.notify(str(error), severity="error", markup=False)
+                wrong = str(error)
                 continue
             self.register_theme(theme)
             self.theme = theme.name
+            name = f"theme {theme.name} (to start with it: --theme {theme.name})"
+            self.notify(wrong or name, severity="error" if wrong else "information", markup=False)
             return
 
     def _paint_again(self, _app: App[object]) -> None:

@@ -34,7 +34,7 @@ class ConfirmScreen(ModalScreen[bool]):
         """The question above the answers."""
         question, answers = Bar(), Bar()
         question.show((("text", self._question),))
-        answers.show((("key", "y"), ("dim", f" {self._verb}   "), ("key", "n"), ("dim", " Keep")))
+        answers.show((("key", "y Enter"), ("dim", f" {self._verb}   "), ("key", "n Esc"), ("dim", " Keep")))
         with Vertical(id="question"):
             yield question
             yield answers
