@@ -25,6 +25,7 @@ Examples:
   sudo qtap-tui --exe nginx --record a.zst   one program's traffic, also to a file
   sudo qtap-tui --no-ui | jq .event          JSON lines for other programs
   qtap-tui --replay a.zst                    look at a capture, without root
+  qtap-tui export a.zst > again.sh           its requests as curl commands
   qtap-tui --demo                            try the screen on a sample
   sudo qtap-tui doctor                       why nothing is captured
   sudo qtap-tui doctor --pid 4711            why one process does not show
@@ -215,6 +216,34 @@ def doctor(ctx: click.Context, pid: int | None) -> None:
     host_fails = _print_checks(checks())
     process_fails = pid is not None and _print_checks(diagnose(pid))
     ctx.exit(3 if host_fails else int(process_fails))
+
+
+@command.command()
+@click.argument("capture")
+@click.option("--format", "form", type=click.Choice(["curl", "jsonl"]), default="curl", show_default=True,
+              help="curl: commands that send the requests again; jsonl: the lines that --no-ui prints of them.")  # fmt: skip
+@click.option("--output", metavar="FILE", default="-", show_default=True, help="Where to write; - is stdout.")
+@click.option("--force", is_flag=True, help="Let --output overwrite an existing file.")
+@click.pass_context
+def export(ctx: click.Context, capture: str, form: str, output: str, force: bool) -> None:
+    """Write the requests of a CAPTURE (- is stdin) as curl commands or JSON lines.
+
+    Exit status: 0 done, 1 it could not be written, 2 there is no such capture.
+    """
+    from qtap.captures import export as captures
+    from qtap.captures.format import CaptureError
+
+    try:
+        for sentence in captures.export(capture, form, output, force=force):
+            click.echo(printable(f"warning: {sentence}"), err=True)
+    except CaptureError as error:
+        raise click.UsageError(str(error), ctx) from None
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        name = "standard output" if output == "-" else output
+        click.echo(printable(f"qtap-tui export: cannot write {name}: {(error.strerror or str(error)).lower()}"), err=True)
+        ctx.exit(1)
 
 
 @command.command()

@@ -93,7 +93,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, force: bool) -> None:
 
 
 def test_a_device_is_never_replaced() -> None:
-    with pytest.raises(CaptureError, match="into /dev/null: it is a device; name a file, or give - for standard output"):
+    with pytest.raises(CaptureError, match="/dev/null: it is a device; name a file, or give - for standard output"):
         Recorder("/dev/null", force=True)
 
 

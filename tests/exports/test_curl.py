@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from qtap.exports import EXPORTS, to_curl
+from qtap.exports import to_curl
 from qtap.exports.shell import printf_word, quote
 from qtap.model import Endpoint, Transaction
 from tests.exports.samples import connection, message, transaction
@@ -239,11 +239,6 @@ def test_bash_gives_back_any_bytes_that_were_quoted(tmp_path: Path, raw: bytes) 
     assert done.stdout == raw.replace(b"\0", b"") + raw
     assert re.fullmatch(r"[ -~]*", printed)
     assert quoted.isprintable()
-
-
-def test_every_export_is_in_the_registry() -> None:
-    assert set(EXPORTS) == {"curl", "json"}
-    assert all(export(transaction()) for export in EXPORTS.values())
 
 
 def test_http2_asks_for_http2_and_leaves_its_pseudo_header_fields_to_curl() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from qtap.exports import http_transaction
 from qtap.exports.encode import encode
 from qtap.exports.event import System, connection_line, line_for, loss_line, process_line
-from qtap.exports.http_transaction import endpoint_of, tag_value, to_json
+from qtap.exports.http_transaction import endpoint_of, tag_value
 from qtap.model import Connection, Container, Endpoint, Loss, Pod, Process, Transaction, WebSocket, WebSocketMessage
 from tests.exports.samples import BEGAN, CURL, connection, losses, processes, transaction, transactions
 from tests.exports.samples import connections as any_connection
@@ -265,12 +265,6 @@ def test_the_end_of_a_process_says_when_it_began_and_ended() -> None:
         "createdAt": "2026-01-02T03:04:05.123456789Z",
         "closedAt": "2026-01-02T03:04:06.123456789Z",
     }
-
-
-def test_the_export_for_people_is_the_same_object() -> None:
-    seen = transaction()
-    assert json.loads(to_json(seen)) == data_of(line_for(seen))
-    assert to_json(seen).startswith("{\n  ")
 
 
 @pytest.mark.parametrize("struct", ["Metadata", "Request", "Response", "HttpTransaction"])

@@ -1,6 +1,7 @@
 """Saved captures: what was seen, losslessly, as JSON lines (docs/capture-format.md).
 
-`format` says what a line is, `Recorder` writes them as a Sink, `CaptureReader` reads them, `ReplaySource` plays them.
+`format` says what a line is, `Recorder` writes them as a Sink, `CaptureReader` reads them, `ReplaySource` plays them,
+`export` writes them in another form.
 """
 
 from __future__ import annotations

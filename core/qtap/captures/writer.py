@@ -51,7 +51,7 @@ class Recorder(QueuedSink):
     ) -> None:
         self.path = path
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL) if path.endswith(".zst") else None
-        self._descriptor = os.dup(1) if path == "-" else _create(path, force=force)
+        self._descriptor = os.dup(1) if path == "-" else create(path, force=force)
         self._oversized_at = time.time_ns()
         self._file_closed = False
         try:
@@ -93,12 +93,12 @@ class Recorder(QueuedSink):
         write_all(self._descriptor, self._compressor.compress(lines) if self._compressor else lines)
 
 
-def _create(path: str, *, force: bool) -> int:
+def create(path: str, *, force: bool) -> int:
     """Create the file anew, for its owner only; a link or anything that is no regular file is never written through."""
     try:
         mode = os.lstat(path).st_mode
         if not stat.S_ISREG(mode):
-            raise CaptureError(f"cannot record into {path}: it is {_KINDS.get(stat.S_IFMT(mode), 'no file; name one')}")
+            raise CaptureError(f"cannot write to {path}: it is {_KINDS.get(stat.S_IFMT(mode), 'no file; name one')}")
         if not force:
             raise CaptureError(f"{path} exists already: choose another name, or overwrite it with --force")
         Path(path).unlink()

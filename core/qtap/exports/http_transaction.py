@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from qtap import model
-from qtap.exports.encode import encode, rfc3339
+from qtap.exports.encode import rfc3339
 from qtap.exports.headers import field_map, header_map
 from qtap.model import Message, Process, Transaction, pod_of, without_port
 from qtap.wire.grpc import call_of
@@ -160,11 +160,6 @@ def describe(transaction: Transaction, level: Level = "full", tags: tuple[str, .
         described.grpc_service, described.grpc_method, described.grpc_message = call.service, call.method, call.message
         described.grpc_status, described.grpc_status_name = call.status, call.status_name
     return described
-
-
-def to_json(transaction: Transaction) -> str:
-    """Give the whole object as indented JSON."""
-    return msgspec.json.format(encode(describe(transaction)), indent=2).decode()
 
 
 def _add_content(part: Request | Response, message: Message, headers: Mapping[str, str], *, bodies: bool) -> None:
