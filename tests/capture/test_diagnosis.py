@@ -60,6 +60,17 @@ def test_what_is_not_captured_is_named() -> None:
         assert "no TLS library is found" in found(pid, "TLS")[0].detail
 
 
+def test_io_uring_is_seen_since_linux_5_19() -> None:
+    setup = "import ctypes; u = ctypes.CDLL(None).syscall(425, 1, ctypes.create_string_buffer(120))"
+    with python(setup) as pid:
+        if not any("io_uring" in os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()):  # noqa: PTH115
+            pytest.skip("this kernel allows no io_uring")
+        (ring,) = found(pid, "io_uring")
+    release = tuple(map(int, os.uname().release.split(".")[:2]))
+    assert ring.ok is (None if release >= (5, 19) else False)
+    assert ("only counted" if release >= (5, 19) else "does not show") in ring.detail
+
+
 def test_a_process_that_is_gone_is_one_failure() -> None:
     process = subprocess.Popen(["true"])
     process.wait()

@@ -18,6 +18,7 @@ from tests.live.wires import port_of, read, say, wire
 pytestmark = pytest.mark.live
 
 LINUX = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
+needs_uring = pytest.mark.skipif(LINUX < (5, 19), reason="what io_uring does shows since Linux 5.19")
 needs_send_zc = pytest.mark.skipif(LINUX < (6, 0), reason="the client sends in a way that Linux 6.0 brought; 5.19 lets be read")
 ASK = b"GET /file HTTP/1.1\r\nHost: a\r\n\r\n"
 Send = Callable[[socket.socket, int, int], None]
@@ -171,6 +172,7 @@ def test_io_uring_is_seen_whatever_the_operation(capture: Capture, uring: Path, 
         assert "incomplete" not in seen
 
 
+@needs_uring
 @pytest.mark.parametrize("polls", [[], ["poll"]])
 def test_io_uring_that_carries_no_http_is_told_of_with_its_bytes(capture: Capture, uring: Path, polls: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -14,6 +14,7 @@ from qtap.capture.examine import Examiner, Finding
 from qtap.capture.executables import Executables
 from qtap.capture.java.jvm import RefusalError, describe, is_jvm
 from qtap.capture.libraries import Library, libraries_of
+from qtap.capture.offsets import shows_uring
 from qtap.capture.processes import ProcessTable
 
 _TABLES = ("tcp", "tcp6", "udp", "udp6", "unix")
@@ -42,7 +43,7 @@ def diagnose(pid: int, procfs: Path = Path("/proc")) -> Iterator[Check]:
     yield from _sockets(pid, procfs, descriptors)
     yield from _tls(pid, procfs)
     if _IO_URING in descriptors:
-        yield Check("io_uring", ok=None, detail="it uses io_uring, where bytes that a kernel thread moves are only counted")
+        yield _uring()
 
 
 def _without_program(pid: int, procfs: Path) -> Check:
@@ -118,6 +119,14 @@ def _sockets(pid: int, procfs: Path, descriptors: list[str]) -> Iterator[Check]:
         yield Check(
             "QUIC", ok=None, detail=f"it has {kinds['quic']} UDP sockets with port {_QUIC_PORT}; HTTP/3 is not captured"
         )
+
+
+def _uring() -> Check:
+    if shows_uring():
+        detail = "it uses io_uring: what one request receives many times over, or into many buffers, is only counted"
+        return Check("io_uring", ok=None, detail=detail)
+    detail = "it uses io_uring, and this kernel does not show what passes there, as Linux 5.19 and newer do"
+    return Check("io_uring", ok=False, detail=detail, remedy="watch the other end instead")
 
 
 def _known_sockets(pid: int, procfs: Path) -> Iterator[tuple[str, str]]:

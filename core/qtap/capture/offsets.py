@@ -85,6 +85,14 @@ def offset_flags(blob: Path) -> list[str]:
     return [*flags, *_uring_flags(types), f"-DSOCK_HEAD_LEN={(last + 7) & ~7}"]
 
 
+def shows_uring() -> bool:
+    """Say whether what passes through io_uring can be read on this kernel."""
+    try:
+        return bool(_uring_flags(btf.Btf.load()))
+    except btf.BtfError:
+        return False
+
+
 def _uring_flags(types: btf.Btf) -> list[str]:
     try:
         return [f"-D{macro}={types.offset_of(*member)}" for macro, member in URING_OFFSETS.items()]
