@@ -65,9 +65,9 @@ def _script(arguments: list[str], programs: Path) -> str:
         paths = [] if chosen else [f"tests/live/test_{name}.py" for name in _SUITES]
         command = [sys.executable, "-m", "pytest", "-m", "live and not matrix", "-p", "no:cacheprovider", *paths, *arguments]
     environment = {
-        "HOME": "/root",
+        "HOME": str(Path.home()),
         "LANG": "C.UTF-8",
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "QTAP_REQUIRE_LIVE": "1",

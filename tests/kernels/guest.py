@@ -16,7 +16,7 @@ _SILENCE = 600.0
 """Seconds without output after which a guest is given up."""
 _MACHINE = (
     "qemu-system-x86_64",
-    *("-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", "2", "-m", "3G"),
+    *("-accel", "tcg,thread=multi", "-cpu", "Westmere", "-smp", "2", "-m", "3G"),
     *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
     *("-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"),
     *("-device", "virtio-9p-pci,fsdev=host,mount_tag=host"),
