@@ -5,6 +5,7 @@ Nothing is changed but the limit for locked memory, which kernels before 5.11 ch
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
@@ -113,6 +114,13 @@ def raise_memlock() -> bool:
     except (OSError, ValueError):
         return resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
     return True
+
+
+def raise_open_files() -> None:
+    """Lift the soft limit for open files to the hard one: before Linux 6.6 every probe of every file is one, for long."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _all(host: Host) -> Iterator[Check]:

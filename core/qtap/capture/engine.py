@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from qtap.capture import bpf, records
 from qtap.capture.bytecode import put_constant, renumber_maps
-from qtap.capture.checks import Host, raise_memlock
+from qtap.capture.checks import Host, raise_memlock, raise_open_files
 from qtap.capture.compiler import LEVEL, PROGRAMS, RING, Bytecode
 from qtap.capture.ring import Ring
 
@@ -98,6 +98,7 @@ class Engine:
     def __init__(self, code: Bytecode, *, ring_size: int, scope: Scope, java: bool = False) -> None:
         if Host().version < (5, 11):  # maps count as locked memory there
             raise_memlock()
+        raise_open_files()
         self.ring = Ring(ring_size)
         self.level = scope.level
         self._maps: dict[str, int] = {}
