@@ -259,9 +259,10 @@ def test_a_timeout_response_without_request_is_shown() -> None:
 )
 def test_an_answer_to_the_beginning_of_a_request_says_what_had_come(came: bytes, head: bytes, method: str, target: str) -> None:
     first, late = Conversation().client(get("/a")).server(OK), b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
-    seen = first.client(came).server(late).server_closes().ends("connection_closed")[1]
-    assert (seen.method, seen.target, seen.status, seen.request.head) == (method, target, 408, head)
-    assert (seen.incomplete, seen.request.wire_size) == (("request_head_unfinished",), len(came))
+    for begun in (first.client(came), Conversation().client(get("/a")).server(OK).client(came).client_closes()):
+        seen = begun.server(late).server_closes().ends("connection_closed")[1]
+        assert (seen.method, seen.target, seen.status, seen.request.head) == (method, target, 408, head)
+        assert (seen.incomplete, seen.request.wire_size) == (("request_head_unfinished",), len(came))
 
 
 def test_a_request_that_goes_on_behind_its_answer_is_a_row_of_its_own() -> None:

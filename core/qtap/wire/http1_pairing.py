@@ -43,6 +43,7 @@ class Pairing:
         "pipelined",
         "receiving",
         "sending",
+        "unbroken",
         "waiting",
     )
 
@@ -61,6 +62,8 @@ class Pairing:
         """A request was seen or is known to be lost."""
         self.pipelined = False
         """A request was seen to be sent before the response to an earlier one."""
+        self.unbroken = from_start
+        """Every head since the first byte was seen: a response without a waiting request answers none that came before."""
         self._unpairable = False
         self._doubtful = False
         """Bytes that could not be told apart came from the server while requests waited."""
@@ -130,7 +133,7 @@ class Pairing:
     def requests_lost(self) -> None:
         """Request heads may have passed unseen."""
         self._requests_known = True
-        self._early = False
+        self._early = self.unbroken = False
         if not self.waiting or self.waiting[-1] is not None:
             self.waiting.append(None)
 
@@ -140,6 +143,7 @@ class Pairing:
 
     def responses_lost(self) -> None:
         """Response heads may have passed unseen: give up every waiting request."""
+        self.unbroken = False
         if self.pipelined and self.waiting:
             self._unpairable = True
         self.give_up("response_lost")
@@ -147,6 +151,7 @@ class Pairing:
     def responses_blurred(self) -> None:
         """Bytes came from the server that might be a response in disguise."""
         self._doubtful = bool(self.waiting)
+        self.unbroken = False
 
     def give_up(self, *reasons: str) -> None:
         """End the waiting of every request, marked with the reasons that are not empty."""

@@ -79,7 +79,7 @@ class Responses(Stream):
         response.head = head
         transaction.status = status
         if not known:
-            self._pairing.orphan_began(transaction, early=self._begun_request(transaction))
+            self._pairing.orphan_began(transaction, early=self._pairing.unbroken and self._begun_request(transaction))
         return transaction
 
     @staticmethod

@@ -161,9 +161,13 @@ class Stream(ABC):
             self.passed_by()
 
     def close(self) -> None:
-        """End the open message, this side having closed: completely only when closing is its framing."""
-        self._forget()
-        self._in_step = False
+        """End the open message, this side having closed: completely only when closing is its framing.
+
+        A head that was half read stays, for an answer to say what had come of it.
+        """
+        if not (self._in_step and self._buffer):
+            self._forget()
+            self._in_step = False
         if self.body.state:
             self.body.close()
             self.ended()
