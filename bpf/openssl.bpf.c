@@ -55,6 +55,14 @@ int ssl_clear(struct pt_regs *ctx) {
     return 0;
 }
 
+/* SSL_new returns a handle: told where SSL_free and what prepares a handle have no names. */
+int new_ssl(struct pt_regs *ctx) {
+    struct handle_key key = this_handle(ctx->ax);
+    if (key.handle && allowed(key.tgid, SKIP_PLAINTEXT))
+        begin_handle(&key, 1);
+    return 0;
+}
+
 /* SSL_free(ssl) */
 int ssl_free(struct pt_regs *ctx) {
     struct handle_key key = this_handle(ctx->di);

@@ -14,17 +14,18 @@ import struct
 from qtap.capture.elf import X86_64, Elf, ElfError, Symbol
 from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
 from qtap.capture.prologue import returned_address
+from qtap.capture.references import addresses_of
 
 _BASENAME = re.compile(r"libcrypto(-[^/]*)?\.so(\.[^/]*)?")
-_METHODS = ("BIO_s_mem", "BIO_s_bio")
-"""Give the tables for memory, and for pairs of BIOs."""
+_METHODS = {"BIO_s_mem": (0x401, b"memory buffer"), "BIO_s_bio": (0x413, b"BIO pair")}
+"""Give the tables for memory, and for pairs of BIOs, of these types (BIO_TYPE_MEM, BIO_TYPE_BIO) and names."""
 _GENERAL = ("BIO_read", "BIO_write")
 _SINCE_TWINS = "BIO_read_ex"
 _NODE_READ, _NODE_WRITE = "_ZN4node6crypto7NodeBIO4ReadEP6bio_stPci", "_ZN4node6crypto7NodeBIO5WriteEP6bio_stPKci"
 _READ, _WRITE = ("bio_enter_read", "bio_leave_read"), ("bio_enter_write", "")
 _TABLE = struct.Struct("<i4xQQQQQ")
 """struct bio_method_st: type, name, then since OpenSSL 1.1.1, which brought BIO_read_ex, bwrite, bwrite_old, bread, bread_old;
-before, and in BoringSSL, bwrite, bread, bputs, bgets."""
+before, and in BoringSSL, bwrite, bread, bputs, bgets; in BoringSSL since 2025 nothing, bwrite_ex, bread, bgets."""
 _CODE = 32
 
 
@@ -37,16 +38,18 @@ def bio_points(elf: Elf) -> list[ProbePoint]:
     """Give the functions that read and write memory for a TLS handle; none when the file has none; raises ElfError."""
     if elf.machine != X86_64:
         return []
-    symbols = elf.symbols([*_METHODS, _SINCE_TWINS, _NODE_READ, _NODE_WRITE], enough=_METHODS[:1])
+    symbols = elf.symbols([*_METHODS, _SINCE_TWINS, _NODE_READ, _NODE_WRITE], enough=("BIO_s_mem",))
     if _NODE_READ in symbols and _NODE_WRITE in symbols:
         return [probe_point(elf, symbols[_NODE_READ], *_READ), probe_point(elf, symbols[_NODE_WRITE], *_WRITE)]
-    read, write = (5, 3) if _SINCE_TWINS in symbols else (3, 2)
-    found = []
-    for name in _METHODS:
-        table = _table(elf, symbols[name]) if name in symbols else None
-        if table:
-            found += [_point(elf, f"{name}:read", table[read], _READ), _point(elf, f"{name}:write", table[write], _WRITE)]
-    return found
+    if not any(name in symbols for name in _METHODS):
+        return []
+    tables = {name: _table_of(elf, symbols[name]) if name in symbols else _table_called(elf, name) for name in _METHODS}
+    return _points(elf, tables, twins=_SINCE_TWINS in symbols)
+
+
+def unnamed_bio_points(elf: Elf, *, twins: bool) -> list[ProbePoint]:
+    """Give the same of a file without symbols, found by how the tables call themselves; `twins` as of OpenSSL since 1.1.1."""
+    return _points(elf, {name: _table_called(elf, name) for name in _METHODS}, twins=twins)
 
 
 def any_bio_points(elf: Elf) -> list[ProbePoint]:
@@ -64,11 +67,31 @@ def _point(elf: Elf, name: str, address: int, programs: tuple[str, str]) -> Prob
     return probe_point(elf, Symbol(name, address, 0, elf.offset_of(address)), *programs)
 
 
-def _table(elf: Elf, symbol: Symbol) -> tuple[int, ...] | None:
+def _points(elf: Elf, tables: dict[str, tuple[int, ...] | None], *, twins: bool) -> list[ProbePoint]:
+    found = []
+    for name, table in tables.items():
+        if table:
+            read, write = (4, 3) if not table[2] else (5, 3) if twins else (3, 2)
+            if table[read] and table[write]:
+                found += [_point(elf, f"{name}:read", table[read], _READ), _point(elf, f"{name}:write", table[write], _WRITE)]
+    return found
+
+
+def _table_of(elf: Elf, symbol: Symbol) -> tuple[int, ...] | None:
     """Read the BIO_METHOD whose address the function `symbol` returns; None when that is not sure."""
     address = returned_address(elf.read(symbol.offset, min(_CODE, elf.size - symbol.offset)), symbol.address)
-    if address is None:
-        return None
+    return None if address is None else _table_at(elf, address)
+
+
+def _table_called(elf: Elf, method: str) -> tuple[int, ...] | None:
+    """Find the BIO_METHOD that `method` would return by the type and the name in it; None when that is not sure."""
+    kind, name = _METHODS[method]
+    places = {place - 8 for address in addresses_of(elf, name) for place in elf.pointers_to(address)}
+    found = [table for table in (_table_at(elf, place) for place in places) if table and table[0] == kind]
+    return found[0] if len(found) == 1 else None
+
+
+def _table_at(elf: Elf, address: int) -> tuple[int, ...] | None:
     try:
         table = list(_TABLE.unpack(elf.read(elf.offset_of(address), _TABLE.size)))
     except ElfError:
@@ -76,7 +99,7 @@ def _table(elf: Elf, symbol: Symbol) -> tuple[int, ...] | None:
     for place, value in elf.relocated(address, address + _TABLE.size).items():
         if (place - address) % 8 == 0:
             table[(place - address) // 8] = value
-    is_code = all(elf.section_at(entry) == ".text" for entry in table[2:])
+    is_code = all(elf.section_at(entry) == ".text" for entry in table[2:] if entry)
     return tuple(table) if is_code else None
 
 

@@ -47,7 +47,7 @@ PROGRAMS = {
     "ssl_enter": "uprobe", "ssl_enter_4": "uprobe", "ssl_enter_5": "uprobe", "ssl_leave_read": "uprobe",
     "ssl_leave_write": "uprobe", "walk_handle": "uprobe", "head_handle": "uprobe", "ssl_set_fd": "uprobe", "ssl_free": "uprobe",
     "ssl_enter_silent": "uprobe", "ssl_leave_silent": "uprobe", "ssl_set_bio": "uprobe", "ssl_clear": "uprobe",
-    "ssl_enter_file": "uprobe", "ssl_leave_file": "uprobe",
+    "ssl_enter_file": "uprobe", "ssl_leave_file": "uprobe", "new_ssl": "uprobe",
     "bio_enter_read": "uprobe", "bio_leave_read": "uprobe", "bio_enter_write": "uprobe",
     "gnutls_enter": "uprobe", "gnutls_enter_recv_int": "uprobe", "gnutls_leave_recv": "uprobe", "gnutls_leave_send": "uprobe",
     "nss_enter_recv": "uprobe", "nss_enter_send": "uprobe", "nss_leave_recv": "uprobe", "nss_leave_send": "uprobe",

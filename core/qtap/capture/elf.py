@@ -22,6 +22,7 @@ _PT_NOTE = 4
 _STT_FUNC = 2
 _R_X86_64_RELATIVE = 8
 _DT_NEEDED = 1
+_DATA = frozenset((".data.rel.ro", ".data", ".rodata"))
 _NT_GNU_BUILD_ID = 3
 _CHAIN_LIMIT = 4096
 _TAIL_LIMIT = 64
@@ -139,6 +140,28 @@ class Elf(ElfFile):
                     if symbol and self.read(at, len(encoded)) == encoded:
                         found.setdefault(name, symbol)
                 index = 0 if value & 1 else index + 1
+
+    def pointers_to(self, address: int) -> set[int]:
+        """Give where data of this x86-64 file will hold `address` (before its base) once it is loaded."""
+        value = address.to_bytes(8, "little")
+        found: set[int] = set()
+        for section in self.sections:
+            if section.kind == _SHT_RELA:
+                for at in self._aligned(section, value, _RELA.size, 16):
+                    place, kind, _ = _RELA.unpack(self.read(section.offset + at, _RELA.size))
+                    found |= {place} if kind == _R_X86_64_RELATIVE else set()
+            elif section.name in _DATA:  # not moved, or moved by .relr.dyn, which leaves the addresses in place
+                found |= {section.address + at for at in self._aligned(section, value, 8, 0)}
+        return found
+
+    def _aligned(self, section: Section, value: bytes, step: int, offset: int) -> Iterator[int]:
+        """Give each entry of `step` bytes in a section that has `value` at `offset`."""
+        body = self.read(section.offset, section.size)
+        at = body.find(value)
+        while at >= 0:
+            if at % step == offset and at - offset + step <= len(body):
+                yield at - offset
+            at = body.find(value, at + 1)
 
     def _word(self, at: int) -> int:
         return int.from_bytes(self.read(at, 4), "little")

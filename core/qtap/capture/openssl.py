@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 
 from qtap.capture.bio import bio_points
+from qtap.capture.boringssl_stripped import boringssl_points
 from qtap.capture.elf import X86_64, Elf, Symbol
 from qtap.capture.openssl_stripped import stripped_points, why_unseen
 from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
@@ -60,7 +61,7 @@ def probe_points(elf: Elf) -> list[ProbePoint]:
     """
     symbols = elf.symbols([*_PUBLIC, *_PEEKS, *_ENTRIES], enough=("SSL_read", "SSL_write"))
     if "SSL_read" not in symbols or "SSL_write" not in symbols:
-        return stripped_points(elf)
+        return stripped_points(elf) or boringssl_points(elf)
     points = _internal(elf, symbols) or [
         probe_point(elf, symbols[name], enter, leave) for name, (enter, leave) in _PUBLIC.items() if name in symbols
     ]

@@ -11,13 +11,13 @@ from qtap.capture.prologue import cheap_site
 
 
 class ProbePoint(msgspec.Struct, frozen=True):
-    """One place in a library's or executable's file for a uprobe, and for a return probe where `leave` is given."""
+    """One place in a library's or executable's file for a uprobe where `enter` is given, and a return probe where `leave` is."""
 
     symbol: str
     offset: int
     """Bytes from the start of the file to the instruction."""
     enter: str
-    """The program in `bpf/` that runs there."""
+    """The program in `bpf/` that runs there, or empty."""
     leave: str = ""
     """The program that runs when the function returns."""
     cheap: bool = True

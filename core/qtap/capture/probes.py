@@ -187,7 +187,7 @@ class Prober:
             with Elf(library.path) as elf:
                 finding = self._examiner.examine(elf, library)
                 points = [point for points in finding.points.values() for point in points]
-                if self._compiles and self._engine.lacks(point.enter for point in points):
+                if self._compiles and self._engine.lacks(point.enter or point.leave for point in points):
                     self._waiting.append(library)
                     return False
                 self._set(elf.descriptor_path, points)
@@ -208,9 +208,9 @@ class Prober:
     def _set(self, path: str, points: list[ProbePoint], pid: int = 0) -> None:
         places: dict[tuple[bool, str], set[int]] = defaultdict(set)
         for point in points:
-            places[False, point.enter].add(point.offset)
-            if point.leave:
-                places[True, point.leave].add(point.offset)
+            for at_return, program in ((False, point.enter), (True, point.leave)):
+                if program:
+                    places[at_return, program].add(point.offset)
         # Returns first: a call is then either seen whole or not at all.
         for (at_return, program), offsets in sorted(places.items(), key=lambda item: not item[0][0]):
             self._engine.probe(path, program, sorted(offsets), at_return=at_return, pid=pid)

@@ -11,7 +11,7 @@ import re
 import struct
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from qtap.capture.elf import Elf, Section
 
@@ -24,12 +24,42 @@ _FROM_HERE = 0x1B
 """DW_EH_PE_pcrel | DW_EH_PE_sdata4: an address as 4 signed bytes from where it stands."""
 _AUGMENTATION = re.compile(rb"\x01z(P?)L?R[SB]?\0")
 """Of a common entry (CIE) of version 1 whose data ends with the form of addresses."""
-_PIECE = 1 << 24
+_PIECE, _OVERLAP = 1 << 24, 64
+_LONGEST, _LONGEST_PATH = 1 << 16, 256
+_PRINTABLE = range(0x20, 0x7F)
 
 
 def has_string(elf: Elf, text: bytes) -> bool:
     """Whether `text` stands in the file's constant data; raises ElfError."""
     return any(text in piece for _, piece in _pieces(elf))
+
+
+def addresses_of(elf: Elf, string: bytes) -> set[int]:
+    """Give every address of the whole `string` in the constant data; raises ElfError."""
+    return {at for at, before in _ends(elf, string) if before in (b"", b"\0")}
+
+
+def addresses_ending(elf: Elf, tail: bytes) -> set[int]:
+    """Give every address at which a string of ASCII may begin that ends with `tail`, a file's path for one; raises ElfError."""
+    found: set[int] = set()
+    for address, piece in _pieces(elf):
+        at = piece.find(tail + b"\0")
+        while at >= 0:
+            first = at
+            while first > max(at - _LONGEST_PATH, 0) and piece[first - 1] in _PRINTABLE:
+                first -= 1
+            found.update(range(address + first, address + at + 1))
+            at = piece.find(tail + b"\0", at + 1)
+    return found
+
+
+def _ends(elf: Elf, string: bytes) -> Iterator[tuple[int, bytes]]:
+    """Give every address where `string` ends one, and the byte before."""
+    for address, piece in _pieces(elf):
+        at = piece.find(string + b"\0")
+        while at >= 0:
+            yield address + at, piece[max(at - 1, 0) : at]
+            at = piece.find(string + b"\0", at + 1)
 
 
 def functions_naming(elf: Elf, names: Collection[str]) -> dict[str, set[int]]:
@@ -38,16 +68,37 @@ def functions_naming(elf: Elf, names: Collection[str]) -> dict[str, set[int]]:
     Several refer to the name of one that was inlined into them. What compilers move away from a function, because it is seldom
     run, counts as one of its own.
     """
-    text = _section(elf, ".text")
-    starts = _function_starts(elf)
-    places = {address: name for name in names for address in _find(elf, name.encode())}
-    if text is None or not starts or not places:
-        return {}
-    code = elf.read(text.offset, text.size)
-    users: dict[str, set[int]] = defaultdict(set)
-    for at, address in _references(code, text.address, places):
-        users[places[address]].add(starts[max(bisect_right(starts, at) - 1, 0)])
-    return dict(users)
+    places = {address: name for name in names for address in addresses_of(elf, name.encode())}
+    return Functions(elf).referring(places) if places else {}
+
+
+class Functions:
+    """The functions in a file's .text, none where no table tells them apart. Every method raises ElfError and nothing else."""
+
+    def __init__(self, elf: Elf) -> None:
+        self._elf = elf
+        self._text = _section(elf, ".text")
+        self._starts = _function_starts(elf) if self._text else []
+
+    def referring(self, places: Mapping[int, str]) -> dict[str, set[int]]:
+        """Give the functions that take each of these addresses, under its name."""
+        users: dict[str, set[int]] = defaultdict(set)
+        for at, address in self._references(places) if self._starts else ():
+            users[places[address]].add(self._starts[max(bisect_right(self._starts, at) - 1, 0)])
+        return dict(users)
+
+    def code(self, start: int) -> bytes:
+        """Give the function at `start` up to the next one's begin, and no more than 64 KB of it."""
+        after = bisect_right(self._starts, start)
+        size = min(self._starts[after] - start, _LONGEST) if after < len(self._starts) else 0
+        return self._elf.read(self._elf.offset_of(start), size)
+
+    def _references(self, wanted: Collection[int]) -> Iterator[tuple[int, int]]:
+        """Give where code takes an address that is `wanted`, and which."""
+        assert self._text is not None
+        for piece in range(0, self._text.size, _PIECE):
+            code = self._elf.read(self._text.offset + piece, min(_PIECE + _OVERLAP, self._text.size - piece))
+            yield from _references(code, self._text.address + piece, wanted)
 
 
 def _references(code: bytes, base: int, wanted: Collection[int]) -> Iterator[tuple[int, int]]:
@@ -101,24 +152,12 @@ def _has_known_form(common: bytes) -> bool:
     return common[at + personality + language : at + personality + language + 1] == bytes([_FROM_HERE])
 
 
-def _find(elf: Elf, string: bytes) -> set[int]:
-    """Give every address of the whole `string` in the constant data."""
-    found: set[int] = set()
-    for address, piece in _pieces(elf):
-        at = piece.find(string + b"\0")
-        while at >= 0:
-            if at == 0 or piece[at - 1] == 0:
-                found.add(address + at)
-            at = piece.find(string + b"\0", at + 1)
-    return found
-
-
 def _pieces(elf: Elf) -> Iterator[tuple[int, bytes]]:
     """Give the constant data with its address, in pieces that overlap by 64 bytes."""
     section = _section(elf, ".rodata")
     for at in range(0, section.size if section else 0, _PIECE):
         assert section is not None
-        yield section.address + at, elf.read(section.offset + at, min(_PIECE + 64, section.size - at))
+        yield section.address + at, elf.read(section.offset + at, min(_PIECE + _OVERLAP, section.size - at))
 
 
 def _section(elf: Elf, name: str) -> Section | None:

@@ -25,8 +25,6 @@ from tests.live.program import PATIENCE, Capture, is_server
 from tests.live.servers import body_for
 from tests.live.websocket_ends import answers, spelled, texts
 
-BORINGSSL = "BoringSSL, static and stripped, in grpcio's extension"
-UNNAMED = "not seen: its TLS functions have no symbols, and no byte pattern of BoringSSL that would be sure is known"
 
 
 def _grpc(_: Bench) -> Command:
@@ -80,8 +78,8 @@ def _go_grpc_cell(name: str, *, tls: bool) -> Cell:
 
 def _grpc_cell(name: str, *, tls: bool) -> Cell:
     run = Exchange(client(_grpc), server(_grpc, tls=tls), terms=Terms(is_partial=True), asks=_calls, known=False)
-    library, ends, why = (BORINGSSL, (), UNNAMED) if tls else ("none", ("client", "server"), "")
-    return Cell(name, "grpcio", "grpcio", library, "gRPC", run, ends=ends, why=why, absent=needs("grpc"))
+    library = "BoringSSL, static and stripped" if tls else "none"
+    return Cell(name, "grpcio", "grpcio", library, "gRPC", run, absent=needs("grpc"))
 
 
 class _WebSocket:
