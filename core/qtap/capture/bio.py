@@ -12,7 +12,7 @@ import re
 import struct
 
 from qtap.capture.elf import X86_64, Elf, ElfError, Symbol
-from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
+from qtap.capture.probe import ProbePoint, TlsLibrary, point_at, probe_point
 from qtap.capture.prologue import returned_address
 from qtap.capture.references import addresses_of
 
@@ -63,17 +63,16 @@ def any_bio_points(elf: Elf) -> list[ProbePoint]:
     return [probe_point(elf, symbols["BIO_read"], *_READ), probe_point(elf, symbols["BIO_write"], *_WRITE)]
 
 
-def _point(elf: Elf, name: str, address: int, programs: tuple[str, str]) -> ProbePoint:
-    return probe_point(elf, Symbol(name, address, 0, elf.offset_of(address)), *programs)
-
-
 def _points(elf: Elf, tables: dict[str, tuple[int, ...] | None], *, twins: bool) -> list[ProbePoint]:
     found = []
     for name, table in tables.items():
         if table:
             read, write = (4, 3) if not table[2] else (5, 3) if twins else (3, 2)
             if table[read] and table[write]:
-                found += [_point(elf, f"{name}:read", table[read], _READ), _point(elf, f"{name}:write", table[write], _WRITE)]
+                found += [
+                    point_at(elf, f"{name}:read", table[read], *_READ),
+                    point_at(elf, f"{name}:write", table[write], *_WRITE),
+                ]
     return found
 
 

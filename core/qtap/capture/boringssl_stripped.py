@@ -8,11 +8,12 @@ build; the numbers never change (include/openssl/ssl.h), and neither does which 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from qtap.capture.bio import unnamed_bio_points
-from qtap.capture.elf import X86_64, Elf, Symbol
-from qtap.capture.probe import ProbePoint, probe_point
-from qtap.capture.references import Functions, addresses_ending
+from qtap.capture.elf import X86_64, Elf
+from qtap.capture.probe import ProbePoint, point_at
+from qtap.capture.references import Functions, addresses_ending, constants
 from qtap.capture.x86 import Instruction, instructions
 
 _SOURCE = b"ssl_lib.cc"
@@ -21,8 +22,8 @@ _NOT_CALLED_FOR, _SHAKES_HANDS = 66, {215, 226}
 SSL_write and ssl_read_impl report and nothing else does."""
 _NO_CONTEXT = 185
 """SSL_R_NULL_SSL_CTX, which SSL_new alone reports."""
-_REASON = re.compile(rb"\xba(?=(.[\0-\x03]\0\0))", re.DOTALL)
-"""mov of a small constant into edx, the third argument."""
+_EDX = 2
+"""Of the third argument."""
 _CALL = re.compile(rb"\xe8(?=(.{4}))", re.DOTALL)
 _STORES = frozenset((0x01, 0x29, 0x89, 0x0F11, 0x0F29, 0x0F7F))
 """add, sub and mov into memory, from general and from vector registers."""
@@ -33,28 +34,31 @@ _STACK, _FRAME = 4, 5
 def boringssl_points(elf: Elf) -> list[ProbePoint]:
     """Give the probe points of a BoringSSL without symbols; none where they are not sure; raises ElfError."""
     places = dict.fromkeys(addresses_ending(elf, _SOURCE), "") if elf.machine == X86_64 else {}
+    if not places:
+        return []
     functions = Functions(elf)
     codes = {start: functions.code(start) for start in functions.referring(places).get("", ())}
-    reasons = {start: {int.from_bytes(match[1], "little") for match in _REASON.finditer(code)} for start, code in codes.items()}
-    shaking = [start for start, given in reasons.items() if given >= _SHAKES_HANDS]
-    writes = [start for start in shaking if _NOT_CALLED_FOR in reasons[start]]
-    shared = [start for start in shaking if start not in writes]
-    if not len(writes) == len(shared) == 1:
-        return []
-    # SSL_peek is alike, and part of SSL_read, but for what the latter does then: it moves past what was read.
-    reads = [
-        start
-        for start, code in codes.items()
-        if _NOT_CALLED_FOR in reasons[start] and shared[0] in _callees(start, code) and _stores_any(code)
-    ]
-    if len(reads) != 1:
+    reasons = {start: constants(code, _EDX) for start, code in codes.items()}
+    writes = [start for start, given in reasons.items() if given >= {*_SHAKES_HANDS, _NOT_CALLED_FOR}]
+    reads = _reads(codes, reasons)
+    makes = [start for start, given in reasons.items() if _NO_CONTEXT in given]
+    if not len(writes) == len(reads) == 1:
         return []
     points = [
-        _point(elf, "SSL_read", reads[0], "ssl_enter", "ssl_leave_read"),
-        _point(elf, "SSL_write", writes[0], "ssl_enter", "ssl_leave_write"),
+        point_at(elf, "SSL_read", reads[0], "ssl_enter", "ssl_leave_read"),
+        point_at(elf, "SSL_write", writes[0], "ssl_enter", "ssl_leave_write"),
     ]
-    made = [_point(elf, "SSL_new", start, "", "new_ssl") for start, given in reasons.items() if _NO_CONTEXT in given]
-    return points + made + unnamed_bio_points(elf, twins=False)
+    points += [point_at(elf, "SSL_new", makes[0], "", "new_ssl")] if len(makes) == 1 else []
+    return points + unnamed_bio_points(elf, twins=False)
+
+
+def _reads(codes: Mapping[int, bytes], reasons: Mapping[int, set[int]]) -> list[int]:
+    """Give what may be SSL_read: it calls ssl_read_impl, refuses QUIC, and moves past what was read, as SSL_peek does not."""
+    shared = [start for start, given in reasons.items() if given >= _SHAKES_HANDS and _NOT_CALLED_FOR not in given]
+    if len(shared) != 1:
+        return []
+    callers = [start for start, code in codes.items() if shared[0] in _callees(start, code)]
+    return [start for start in callers if _NOT_CALLED_FOR in reasons[start] and _stores_any(codes[start])]
 
 
 def _callees(start: int, code: bytes) -> set[int]:
@@ -73,7 +77,3 @@ def _stores(instruction: Instruction, code: bytes) -> bool:
     at = len(instruction.prefixes) + bool(instruction.rex) + 2 + (instruction.opcode > 0xFF)  # noqa: PLR2004 - two bytes long
     displacement = int.from_bytes(code[at : at + (1 if mode == 1 else 4)], "little", signed=True)
     return base != _FRAME or bool(instruction.rex & 1) or displacement > 0
-
-
-def _point(elf: Elf, name: str, address: int, enter: str, leave: str) -> ProbePoint:
-    return probe_point(elf, Symbol(name, address, 0, elf.offset_of(address)), enter, leave)

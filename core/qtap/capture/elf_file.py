@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
-_PT_LOAD = 1
+PT_LOAD = 1
 _CLASS64_LITTLE = b"\x02\x01"
 _PIECE_LIMIT = 1 << 26
 """A table larger than this (2 800 000 symbols) is refused before memory is taken."""
@@ -113,7 +113,7 @@ class ElfFile:
     def offset_of(self, address: int) -> int:
         """Give where the byte that will be mapped at `address` (before relocation) lies in the file."""
         for segment in self.segments:
-            if segment.kind == _PT_LOAD and segment.address <= address < segment.address + segment.size:
+            if segment.kind == PT_LOAD and segment.address <= address < segment.address + segment.size:
                 return address - segment.address + segment.offset
         raise ElfError(f"{self.path!r} maps nothing at {address:#x}")
 

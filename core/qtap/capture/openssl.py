@@ -14,8 +14,9 @@ import re
 from qtap.capture.bio import bio_points
 from qtap.capture.boringssl_stripped import boringssl_points
 from qtap.capture.elf import X86_64, Elf, Symbol
+from qtap.capture.openssl1_stripped import openssl1_points
 from qtap.capture.openssl_stripped import stripped_points, why_unseen
-from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
+from qtap.capture.probe import ProbePoint, TlsLibrary, point_at, probe_point
 from qtap.capture.prologue import first_call
 
 _BASENAME = re.compile(r"libssl(-[^/]*)?\.so(\.[^/]*)?")
@@ -61,7 +62,7 @@ def probe_points(elf: Elf) -> list[ProbePoint]:
     """
     symbols = elf.symbols([*_PUBLIC, *_PEEKS, *_ENTRIES], enough=("SSL_read", "SSL_write"))
     if "SSL_read" not in symbols or "SSL_write" not in symbols:
-        return stripped_points(elf) or boringssl_points(elf)
+        return stripped_points(elf) or openssl1_points(elf) or boringssl_points(elf)
     points = _internal(elf, symbols) or [
         probe_point(elf, symbols[name], enter, leave) for name, (enter, leave) in _PUBLIC.items() if name in symbols
     ]
@@ -82,8 +83,8 @@ def _internal(elf: Elf, symbols: dict[str, Symbol]) -> list[ProbePoint]:
         return []
     count = _COUNT_AFTER_FLAGS if flags else _COUNT
     points = [
-        probe_point(elf, Symbol("ssl_read_internal", read, 0, elf.offset_of(read)), _COUNT, _READ),
-        probe_point(elf, Symbol("ssl_write_internal", write, 0, elf.offset_of(write)), count, _WRITE),
+        point_at(elf, "ssl_read_internal", read, _COUNT, _READ),
+        point_at(elf, "ssl_write_internal", write, count, _WRITE),
     ]
     return points if all(point.cheap for point in points) else []
 
@@ -94,7 +95,7 @@ def _peeks(elf: Elf, symbols: dict[str, Symbol]) -> list[ProbePoint]:
         return []
     internal = _shared_callee(elf, symbols, *_PEEKS)
     if internal is not None and elf.machine == X86_64:
-        point = probe_point(elf, Symbol("ssl_peek_internal", internal, 0, elf.offset_of(internal)), *_SILENT)
+        point = point_at(elf, "ssl_peek_internal", internal, *_SILENT)
         if point.cheap:
             return [point]
     return [probe_point(elf, symbols[name], *_SILENT) for name in _PEEKS]

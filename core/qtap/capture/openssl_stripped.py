@@ -1,18 +1,19 @@
-"""OpenSSL in a file without symbols: where it can be told for sure, and what to say where it cannot.
+"""OpenSSL 3 in a file without symbols: where it can be told for sure, and what to say of others of its kind where it cannot.
 
 OpenSSL 3 reports errors with the name of the function (ERR_set_debug), so that its internal read and write functions are found
-by their own names. OpenSSL 1 reports numbers and BoringSSL, AWS-LC and LibreSSL report lines of source files: nothing there
-tells a function of one build from that of another.
+by their own names. LibreSSL reports nothing but lines of source files, which tell no function of one build from another's.
 """
 
 from __future__ import annotations
 
-from qtap.capture.elf import X86_64, Elf, Symbol
-from qtap.capture.probe import ProbePoint, probe_point
+from qtap.capture.bio import unnamed_bio_points
+from qtap.capture.elf import X86_64, Elf
+from qtap.capture.probe import ProbePoint, point_at
 from qtap.capture.prologue import stack_arguments
 from qtap.capture.references import functions_naming, has_string
 
 _READ, _WRITE, _PEEK = "ssl_read_internal", "ssl_write_internal", "ssl_peek_internal"
+_NEW = "SSL_new"
 _PUBLIC = {_READ: "SSL_read", _WRITE: "SSL_write", _PEEK: "SSL_peek"}
 """Each passes the place of a count on its stack to the internal one."""
 _ENTRIES = {1: "ssl_enter_4", 8: "ssl_enter_5"}
@@ -34,7 +35,7 @@ def stripped_points(elf: Elf) -> list[ProbePoint]:
     """Give the probe points of an OpenSSL 3 without symbols; none where they are not sure; raises ElfError."""
     if elf.machine != X86_64 or not has_string(elf, b"ssl_read_internal\0"):
         return []
-    found = functions_naming(elf, (*_PUBLIC, *_PUBLIC.values()))
+    found = functions_naming(elf, (*_PUBLIC, *_PUBLIC.values(), _NEW))
     calls = {
         internal: _calls(elf, found.get(public, set()), found.get(internal, set())) for internal, public in _PUBLIC.items()
     }
@@ -42,10 +43,13 @@ def stripped_points(elf: Elf) -> list[ProbePoint]:
     if read is None or write is None:
         return []
     points = [
-        _point(elf, _READ, read[0], _ENTRIES[read[1]], "ssl_leave_read"),
-        _point(elf, _WRITE, write[0], _ENTRIES[write[1]], "ssl_leave_write"),
+        point_at(elf, _READ, read[0], _ENTRIES[read[1]], "ssl_leave_read"),
+        point_at(elf, _WRITE, write[0], _ENTRIES[write[1]], "ssl_leave_write"),
     ]
-    return points + ([_point(elf, _PEEK, peek[0], "ssl_enter_silent", "ssl_leave_silent")] if peek else [])
+    points += [point_at(elf, _PEEK, peek[0], "ssl_enter_silent", "ssl_leave_silent")] if peek else []
+    makes = found.get(_NEW, ())
+    points += [point_at(elf, _NEW, start, "", "new_ssl") for start in makes if len(makes) == 1]
+    return points + unnamed_bio_points(elf, twins=True)
 
 
 def _calls(elf: Elf, callers: set[int], callees: set[int]) -> tuple[int, int] | None:
@@ -61,10 +65,6 @@ def _count_register(elf: Elf, public: int, internal: int) -> int:
     code = elf.read(offset, min(_CODE, elf.size - offset))
     places = stack_arguments(code, public, internal) or set()
     return places.pop() if len(places) == 1 else -1
-
-
-def _point(elf: Elf, name: str, address: int, enter: str, leave: str) -> ProbePoint:
-    return probe_point(elf, Symbol(name, address, 0, elf.offset_of(address)), enter, leave)
 
 
 def why_unseen(elf: Elf) -> str:

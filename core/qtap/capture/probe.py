@@ -11,7 +11,7 @@ from qtap.capture.prologue import cheap_site
 
 
 class ProbePoint(msgspec.Struct, frozen=True):
-    """One place in a library's or executable's file for a uprobe where `enter` is given, and a return probe where `leave` is."""
+    """One place in a library's or executable's file, for a uprobe (`enter`), a return probe (`leave`), or both."""
 
     symbol: str
     offset: int
@@ -32,6 +32,11 @@ def probe_point(elf: Elf, symbol: Symbol, enter: str, leave: str = "") -> ProbeP
     code = elf.read(symbol.offset, min(symbol.size or _CODE, _CODE, elf.size - symbol.offset))
     site = cheap_site(code, returns=bool(leave)) if elf.machine == X86_64 else 0
     return ProbePoint(symbol.name, symbol.offset + (site or 0), enter, leave, cheap=site is not None)
+
+
+def point_at(elf: Elf, name: str, address: int, enter: str, leave: str = "") -> ProbePoint:
+    """Put a probe into the function `name` of a file in which it has no symbol, by its address; raises ElfError."""
+    return probe_point(elf, Symbol(name, address, 0, elf.offset_of(address)), enter, leave)
 
 
 class TlsLibrary(msgspec.Struct, frozen=True):

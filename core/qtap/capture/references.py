@@ -14,19 +14,24 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
 from qtap.capture.elf import Elf, Section
+from qtap.capture.elf_file import PT_LOAD
 
 _LOAD_ADDRESS = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(.{4}))", re.DOTALL)
 """lea with an address relative to the next instruction, into any register."""
-_MOVE_CONSTANT = range(0xB8, 0xC0)
+_MOVE = 0xB8
+_MOVE_CONSTANT = re.compile(rb"[\xb8-\xbf](?=(.{4}))", re.DOTALL)
 """mov of a constant into any register: how a program at a fixed address takes a string's."""
 _RECORD = struct.Struct("<II")
+_RANGE = struct.Struct("<iI")
 _FROM_HERE = 0x1B
 """DW_EH_PE_pcrel | DW_EH_PE_sdata4: an address as 4 signed bytes from where it stands."""
 _AUGMENTATION = re.compile(rb"\x01z(P?)L?R[SB]?\0")
 """Of a common entry (CIE) of version 1 whose data ends with the form of addresses."""
 _PIECE, _OVERLAP = 1 << 24, 64
+_MOST_A_FUNCTION = 4096
+"""Bytes of code for each entry of a table that has them all; Debian's libraries and grpc have 200 to 500."""
 _LONGEST, _LONGEST_PATH = 1 << 16, 256
-_PRINTABLE = range(0x20, 0x7F)
+_PRINTABLE = bytes(range(0x20, 0x7F))
 
 
 def has_string(elf: Elf, text: bytes) -> bool:
@@ -35,30 +40,27 @@ def has_string(elf: Elf, text: bytes) -> bool:
 
 
 def addresses_of(elf: Elf, string: bytes) -> set[int]:
-    """Give every address of the whole `string` in the constant data; raises ElfError."""
-    return {at for at, before in _ends(elf, string) if before in (b"", b"\0")}
+    """Give every address of `string` in the constant data, where it may end a longer one, too; raises ElfError.
+
+    Linkers let a string that another one ends with be a part of that.
+    """
+    return {at for at, _ in _ends(elf, string)}
 
 
 def addresses_ending(elf: Elf, tail: bytes) -> set[int]:
     """Give every address at which a string of ASCII may begin that ends with `tail`, a file's path for one; raises ElfError."""
     found: set[int] = set()
-    for address, piece in _pieces(elf):
-        at = piece.find(tail + b"\0")
-        while at >= 0:
-            first = at
-            while first > max(at - _LONGEST_PATH, 0) and piece[first - 1] in _PRINTABLE:
-                first -= 1
-            found.update(range(address + first, address + at + 1))
-            at = piece.find(tail + b"\0", at + 1)
+    for address, before in _ends(elf, tail):
+        found.update(range(address - len(before) + len(before.rstrip(_PRINTABLE)), address + 1))
     return found
 
 
 def _ends(elf: Elf, string: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give every address where `string` ends one, and the byte before."""
+    """Give every address where `string` ends one, and up to 256 bytes before it."""
     for address, piece in _pieces(elf):
         at = piece.find(string + b"\0")
         while at >= 0:
-            yield address + at, piece[max(at - 1, 0) : at]
+            yield address + at, piece[max(at - _LONGEST_PATH, 0) : at]
             at = piece.find(string + b"\0", at + 1)
 
 
@@ -68,8 +70,14 @@ def functions_naming(elf: Elf, names: Collection[str]) -> dict[str, set[int]]:
     Several refer to the name of one that was inlined into them. What compilers move away from a function, because it is seldom
     run, counts as one of its own.
     """
-    places = {address: name for name in names for address in addresses_of(elf, name.encode())}
+    places = {at: name for name in names for at, before in _ends(elf, name.encode()) if before[-1:] in (b"", b"\0")}
     return Functions(elf).referring(places) if places else {}
+
+
+def constants(code: bytes, register: int) -> set[int]:
+    """Give the numbers below 1024 that `code` moves into one of the registers eax (0) to edi (7), and maybe a few more."""
+    moves = re.compile(bytes([_MOVE + register]) + rb"(?=(.[\0-\x03]\0\0))", re.DOTALL)
+    return {int.from_bytes(match[1], "little") for match in moves.finditer(code)}
 
 
 class Functions:
@@ -78,7 +86,10 @@ class Functions:
     def __init__(self, elf: Elf) -> None:
         self._elf = elf
         self._text = _section(elf, ".text")
-        self._starts = _function_starts(elf) if self._text else []
+        self._sizes = _function_sizes(elf) if self._text else {}
+        if self._text and self._text.size > _MOST_A_FUNCTION * len(self._sizes):
+            self._sizes = {}  # most have no entry there: who refers to what cannot be told
+        self._starts = sorted(self._sizes)
 
     def referring(self, places: Mapping[int, str]) -> dict[str, set[int]]:
         """Give the functions that take each of these addresses, under its name."""
@@ -88,44 +99,40 @@ class Functions:
         return dict(users)
 
     def code(self, start: int) -> bytes:
-        """Give the function at `start` up to the next one's begin, and no more than 64 KB of it."""
-        after = bisect_right(self._starts, start)
-        size = min(self._starts[after] - start, _LONGEST) if after < len(self._starts) else 0
-        return self._elf.read(self._elf.offset_of(start), size)
+        """Give the function at `start`, but no more than 64 KB of it."""
+        return self._elf.read(self._elf.offset_of(start), min(self._sizes[start], _LONGEST))
 
     def _references(self, wanted: Collection[int]) -> Iterator[tuple[int, int]]:
         """Give where code takes an address that is `wanted`, and which."""
         assert self._text is not None
+        is_fixed = min((segment.address for segment in self._elf.segments if segment.kind == PT_LOAD), default=0) > 0
         for piece in range(0, self._text.size, _PIECE):
             code = self._elf.read(self._text.offset + piece, min(_PIECE + _OVERLAP, self._text.size - piece))
-            yield from _references(code, self._text.address + piece, wanted)
+            yield from _references(code, self._text.address + piece, wanted, is_fixed=is_fixed)
 
 
-def _references(code: bytes, base: int, wanted: Collection[int]) -> Iterator[tuple[int, int]]:
-    """Give where code that begins at `base` takes an address that is `wanted`, and which."""
+def _references(code: bytes, base: int, wanted: Collection[int], *, is_fixed: bool) -> Iterator[tuple[int, int]]:
+    """Give where code that begins at `base` takes an address that is `wanted`, and which; `is_fixed`: `base` never moves."""
     for match in _LOAD_ADDRESS.finditer(code):
         at = base + match.start()
         address = at + 7 + int.from_bytes(match[1], "little", signed=True)
         if address in wanted:
             yield at, address
-    for address in wanted:
-        constant = address.to_bytes(8, "little")[:4]
-        at = code.find(constant)
-        while at > 0:
-            if code[at - 1] in _MOVE_CONSTANT:
-                yield base + at - 1, address
-            at = code.find(constant, at + 1)
+    for match in _MOVE_CONSTANT.finditer(code) if is_fixed else ():
+        address = int.from_bytes(match[1], "little")
+        if address in wanted:
+            yield base + match.start(), address
 
 
-def _function_starts(elf: Elf) -> list[int]:
-    """Give the address of every function that can be unwound, in order; empty when the file has no table of them."""
+def _function_sizes(elf: Elf) -> dict[int, int]:
+    """Give the size of every function that can be unwound, by its address; empty when the file has no table of them."""
     section = _section(elf, ".eh_frame")
     if section is None:
-        return []
+        return {}
     body = elf.read(section.offset, section.size)
-    starts: list[int] = []
+    sizes: dict[int, int] = {}
     at, common, has_form = 0, -1, False
-    while at + _RECORD.size + 4 <= len(body):
+    while at + _RECORD.size + 8 <= len(body):
         length, back = _RECORD.unpack_from(body, at)
         if not length or length == 0xFFFFFFFF:  # noqa: PLR2004 - the end, or the form for more than 4 GB
             break
@@ -134,10 +141,10 @@ def _function_starts(elf: Elf) -> list[int]:
                 common = at + 4 - back
                 has_form = _has_known_form(body[max(common, 0) : max(common, 0) + 64])
             if has_form:
-                (distance,) = struct.unpack_from("<i", body, at + 8)
-                starts.append(section.address + at + 8 + distance)
+                distance, size = _RANGE.unpack_from(body, at + 8)
+                sizes[section.address + at + 8 + distance] = size
         at += 4 + length
-    return sorted(starts)
+    return sizes
 
 
 def _has_known_form(common: bytes) -> bool:

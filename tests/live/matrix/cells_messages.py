@@ -26,7 +26,6 @@ from tests.live.servers import body_for
 from tests.live.websocket_ends import answers, spelled, texts
 
 
-
 def _grpc(_: Bench) -> Command:
     return [sys.executable, "-m", "tests.live.matrix.grpc_ends"]
 
