@@ -62,8 +62,8 @@ of the transaction is whole.
 
 ## What no row shows
 
-Programs that carry BoringSSL without symbols and without a table of their functions (Chrome, Bun), which `qtap-tui doctor --pid`
-says of them, and Firefox, of which nothing is said.
+Programs that carry BoringSSL without symbols and without a table of their functions (Chrome, Bun); `qtap-tui doctor --pid`
+says so of them. And Firefox, of which this says nothing.
 
 rustls in a program without symbols (`strip = true`) is not seen. Rust keeps no table of its functions, as Go does, and each
 build compiles and inlines rustls anew, so that no byte pattern would be sure. `qtap-tui doctor --pid` says so of a process,
