@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import select
 import socket
 import struct
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.program import Capture, Fields, body_of, is_server
+from tests.live.program import Capture, Fields, body_of, is_server, until
 from tests.live.wires import port_of, read, say, wire
 
 pytestmark = pytest.mark.live
@@ -193,6 +194,34 @@ def test_each_way_to_receive_is_seen(capture: Capture, call: str) -> None:
         say(server, client, OK)
         port = port_of(client)
     whole(capture.both_ends(port))
+
+
+def test_what_is_sent_without_a_copy_is_seen_and_its_notices_are_not(capture: Capture) -> None:
+    """MSG_ZEROCOPY, whose completions are read from the error queue (Documentation/networking/msg_zerocopy.rst)."""
+    zerocopy, msg_zerocopy, errqueue = 60, 0x4000000, 0x2000
+    body = os.urandom(100_000)
+    message = b"POST /zero HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with wire() as (client, server):
+        client.setsockopt(socket.SOL_SOCKET, zerocopy, 1)
+        reader = threading.Thread(target=read, args=(server, len(message)))
+        reader.start()
+        sent = 0
+        while sent < len(message):
+            sent += client.send(memoryview(message)[sent:], msg_zerocopy)
+        reader.join()
+        until(lambda: has_notice(client), "the notice that the buffer is free")
+        assert client.recvmsg(1000, 1000, errqueue)[1]
+        say(server, client, OK)
+        port = port_of(client)
+    for seen in whole(capture.both_ends(port)):
+        assert body_of(seen["request"]) == body
+
+
+def has_notice(end: socket.socket) -> bool:
+    """Say whether something is in the socket's error queue."""
+    poll = select.poll()
+    poll.register(end, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def test_a_look_at_waiting_bytes_is_not_counted_twice(capture: Capture) -> None:
