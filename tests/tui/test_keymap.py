@@ -11,6 +11,7 @@ from qtap_tui.actions import BY_ID
 from qtap_tui.app import QtapApp
 from qtap_tui.hint import hint
 from qtap_tui.keymap import KeymapError
+from qtap_tui.words import FIELDS
 from tests.tui.driver import NOW, SMALL
 from tests.tui.synthetic import SyntheticFeed
 
@@ -70,12 +71,17 @@ def test_the_default_keys_can_be_written_as_a_keymap() -> None:
 
 
 def test_the_document_names_every_action_and_its_keys() -> None:
-    text = DOCUMENT.read_text()
+    text = DOCUMENT.read_text().partition("## Words of the filter")[0]
     for action in BY_ID.values():
         assert f"| `{action.id}` | `{action.keys}` | {action.help} |" in text
     assert text.count("\n| `") == len(BY_ID)
     written(text.partition("```yaml\n")[2].partition("```")[0])
     assert keymap.load()["requests.filter"] == "slash,ctrl+f"
+
+
+def test_the_document_names_every_field_of_the_filter() -> None:
+    words = DOCUMENT.read_text().partition("## Words of the filter")[2]
+    assert [field for field in FIELDS if f"`{field}:…`" not in words] == []
 
 
 async def test_the_screen_obeys_them_and_names_them() -> None:
