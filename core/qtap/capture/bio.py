@@ -21,7 +21,11 @@ _METHODS = {"BIO_s_mem": (0x401, b"memory buffer"), "BIO_s_bio": (0x413, b"BIO p
 """Give the tables for memory, and for pairs of BIOs, of these types (BIO_TYPE_MEM, BIO_TYPE_BIO) and names."""
 _GENERAL = ("BIO_read", "BIO_write")
 _SINCE_TWINS = "BIO_read_ex"
-_NODE_READ, _NODE_WRITE = "_ZN4node6crypto7NodeBIO4ReadEP6bio_stPci", "_ZN4node6crypto7NodeBIO5WriteEP6bio_stPKci"
+_OWN = (
+    ("_ZN4node6crypto7NodeBIO4ReadEP6bio_stPci", "_ZN4node6crypto7NodeBIO5WriteEP6bio_stPKci"),
+    ("bio_java_bytebuffer_read", "bio_java_bytebuffer_write"),
+)
+"""What programs read and write that bring a BIO of their own: Node, and netty for Java (netty-tcnative)."""
 _READ, _WRITE = ("bio_enter_read", "bio_leave_read"), ("bio_enter_write", "")
 _TABLE = struct.Struct("<i4xQQQQQ")
 """struct bio_method_st: type, name, then since OpenSSL 1.1.1, which brought BIO_read_ex, bwrite, bwrite_old, bread, bread_old;
@@ -38,9 +42,10 @@ def bio_points(elf: Elf) -> list[ProbePoint]:
     """Give the functions that read and write memory for a TLS handle; none when the file has none; raises ElfError."""
     if elf.machine != X86_64:
         return []
-    symbols = elf.symbols([*_METHODS, _SINCE_TWINS, _NODE_READ, _NODE_WRITE], enough=("BIO_s_mem",))
-    if _NODE_READ in symbols and _NODE_WRITE in symbols:
-        return [probe_point(elf, symbols[_NODE_READ], *_READ), probe_point(elf, symbols[_NODE_WRITE], *_WRITE)]
+    symbols = elf.symbols([*_METHODS, _SINCE_TWINS, *(name for pair in _OWN for name in pair)], enough=("BIO_s_mem",))
+    for read, write in _OWN:
+        if read in symbols and write in symbols:
+            return [probe_point(elf, symbols[read], *_READ), probe_point(elf, symbols[write], *_WRITE)]
     if not any(name in symbols for name in _METHODS):
         return []
     tables = {name: _table_of(elf, symbols[name]) if name in symbols else _table_called(elf, name) for name in _METHODS}
