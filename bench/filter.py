@@ -1,4 +1,4 @@
-"""How long the list takes to find all hits of a filter, as it is typed, among 100 000 rows, and then those in headers."""
+"""How long the list takes to find all hits of a filter, as it is typed, among 100 000 rows, those in headers, and to sort."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bench.plan import Plan, say
 from bench.report import Bound, Row
 from qtap.flow.log import TransactionLog
 from qtap.model import Connection, Endpoint, Message, Process, Transaction
+from qtap_tui.columns import COLUMNS
 from qtap_tui.view import View
 from qtap_tui.words import parse
 
@@ -15,6 +16,7 @@ _ROWS = 100_000
 _SLICE = 5_000_000
 """Nanoseconds between two looks for keys, as on the screen."""
 _TYPED = {"that fit every row": ("o", "or", "orders"), "that fit few": ("8", "87", "875"), "that fit none": ("z", "zz", "zzz")}
+_SORTED_BY = ("path", "duration")
 _PORTS = 1000
 _HEAD = b"GET / HTTP/1.1\r\n" + b"".join(b"X-Header-%d: some value of it\r\n" % number for number in range(12))
 
@@ -30,7 +32,9 @@ def measure(plan: Plan) -> list[Row]:
         rows.append(
             Row("filter over 100 000 rows, a key", f"words {what}", [at_once for at_once, _ in taken], "ms", Bound("<=", 10))
         )
-    return [*rows, Row("filter over 100 000 rows, a key", "the headers of rows not found by then", in_headers, "ms")]
+    rows.append(Row("filter over 100 000 rows, a key", "the headers of rows not found by then", in_headers, "ms"))
+    sorts = [_sort(view, name) for _ in range(plan.rounds) for name in _SORTED_BY]
+    return [*rows, Row("sort of 100 000 rows, in slices of 5 ms", f"by {' or '.join(_SORTED_BY)}", sorts, "ms")]
 
 
 def _view() -> View:
@@ -52,6 +56,16 @@ def _view() -> View:
     for _ in range(_ROWS // 100):  # the screen's looks at the log; the last ones only keep lines for the filter
         view.poll()
     return view
+
+
+def _sort(view: View, name: str) -> float:
+    """Give the milliseconds until all rows are sorted."""
+    view.filter(())
+    start = time.perf_counter()
+    view.sort(COLUMNS[name].key, reverse=True)
+    while view.search(_SLICE):
+        pass
+    return (time.perf_counter() - start) * 1000
 
 
 def _search(view: View, typed: str) -> tuple[float, float]:

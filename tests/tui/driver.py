@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from qtap_tui.widgets.detail import Detail
 from qtap_tui.widgets.transaction_list import TransactionList
 from tests.tui.synthetic import START, SyntheticFeed
 
+_PATIENCE = 30.0
 SMALL, LARGE = (80, 24), (140, 45)
 NOW = START + 100_000_000_000
 """Ten seconds after the 90th row began."""
@@ -41,8 +43,10 @@ class Driver:
         await self.pilot.pause()
 
     async def found(self) -> None:
-        """Wait until the search for the filter's words is over."""
-        while self.requests.view.searching:
+        """Wait until the search for the filter's words is over, and what it found is sorted."""
+        deadline = time.monotonic() + _PATIENCE
+        while self.requests.view.searching or self.requests.view.sorting:
+            assert time.monotonic() < deadline
             await self.pilot.pause(0.005)
         self.look()
         await self.pilot.pause()

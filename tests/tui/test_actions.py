@@ -9,6 +9,7 @@ from textual.dom import DOMNode
 
 from qtap_tui.actions import ACTIONS, BY_ID, PLACES, TOGETHER, Action, key_name
 from qtap_tui.app import QtapApp
+from qtap_tui.screens.columns import ColumnsScreen
 from qtap_tui.screens.copy import CopyScreen
 from qtap_tui.screens.help import help_lines
 from qtap_tui.screens.requests import RequestsScreen
@@ -25,6 +26,7 @@ DOERS: dict[str, tuple[type[DOMNode], ...]] = {
     "detail": (Detail,),
     "filter": (Words,),
     "copy": (CopyScreen,),
+    "columns": (ColumnsScreen,),
     "lines": (TransactionList, DocumentView),
 }
 
@@ -61,7 +63,7 @@ def test_keys_are_named_as_people_do() -> None:
 
 async def test_the_footer_names_what_can_be_done_here() -> None:
     async with running(SyntheticFeed().fill(3)) as screen:
-        assert "Enter Details  / Filter  p Pause  y Copy  q Quit  ? Help" in screen.lines()[-1]
+        assert "Enter Details  s Sort  o Columns  / Filter  p Pause  y Copy  q Quit  ? Help" in screen.lines()[-1]
         await screen.press("enter")
         assert "→ Next tab" in screen.lines()[-1]
         await screen.press("q", "slash")

@@ -31,9 +31,9 @@ class Counter:
         self._real = columns.row
         monkeypatch.setattr(columns, "row", self._row)
 
-    def _row(self, made: Transaction, width: int, now: int) -> list[tuple[str, str]]:
+    def _row(self, made: Transaction, fitted: columns.Fitted, now: int) -> list[tuple[str, str]]:
         self.rows += 1
-        return self._real(made, width, now)
+        return self._real(made, fitted, now)
 
 
 async def test_scrolling_and_jumping_make_only_the_rows_that_are_seen(

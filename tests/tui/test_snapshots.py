@@ -102,6 +102,16 @@ def test_copy_menu(looks: Compare, size: tuple[int, int]) -> None:
 
 
 @SIZES
+def test_sorted_by_size(looks: Compare, size: tuple[int, int]) -> None:
+    assert looks(app(), size, "h", "h", "s")
+
+
+@SIZES
+def test_choice_of_columns(looks: Compare, size: tuple[int, int]) -> None:
+    assert looks(app(), size, "o", "down", "space", "J")
+
+
+@SIZES
 def test_losses_in_a_pause(looks: Compare, size: tuple[int, int]) -> None:
     feed = SyntheticFeed().fill(60)
     feed.engine = msgspec.structs.replace(feed.engine, losses={"ring": 12, "log": 3456})

@@ -14,7 +14,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Place = Literal["app", "requests", "lines", "list", "detail", "filter", "copy"]
+Place = Literal["app", "requests", "lines", "list", "detail", "filter", "copy", "columns"]
 
 PLACES: dict[Place, str] = {
     "list": "In the list",
@@ -22,6 +22,7 @@ PLACES: dict[Place, str] = {
     "detail": "In the details",
     "filter": "In the filter",
     "copy": "After y",
+    "columns": "After o",
     "lines": "Moving",
     "app": "Everywhere",
 }
@@ -31,6 +32,7 @@ TOGETHER: tuple[tuple[Place, ...], ...] = (
     ("app", "requests", "list", "lines"),
     ("app", "requests", "detail", "lines"),
     ("app", "copy"),
+    ("app", "columns"),
     ("app", "filter"),
 )
 """Places whose keys apply at the same time, so that none may do two things."""
@@ -61,8 +63,14 @@ class Action:
 
 ACTIONS = (
     Action("list.open", "enter", "screen.details", "Details", "Show everything known about the request", footer=True),
+    Action("list.sort", "s", "sort", "Sort", "Sort by the marked column; again, the other way; then no more", footer=True),
+    Action("list.columns", "o", "columns", "Columns", "Choose the columns and their order", footer=True),
+    Action("list.mark_right", "right,l", "mark(1)", "Mark right", "Mark the next column, for the keys that sort and resize"),
+    Action("list.mark_left", "left,h", "mark(-1)", "Mark left", "Mark the column before; the first time the last"),
+    Action("list.wider", "greater_than_sign", "resize(1)", "Wider", "Make the marked column wider"),
+    Action("list.narrower", "less_than_sign", "resize(-1)", "Narrower", "Make the marked column narrower"),
     Action("requests.filter", "slash", "filter", "Filter", "Filter by words in all but bodies, as said below", footer=True),
-    Action("requests.follow", "f", "follow", "Follow", "Follow the newest request, or stop following"),
+    Action("requests.follow", "f", "follow", "Follow", "Follow the newest request, or the top where sorted; or stop"),
     Action("requests.pause", "p", "pause", "Pause", "Let the list stand still, capture goes on; again: let go", footer=True),
     Action("requests.copy", "y", "copy", "Copy", "Copy the request as cURL, its URL or a body, or save one", footer=True),
     Action("requests.clear", "c", "clear", "Clear", "Forget every captured request, after asking"),
@@ -89,14 +97,22 @@ ACTIONS = (
     Action("copy.up", "up,k", "cursor(-1)", "Up", "One line up in the menu"),
     Action("copy.choose", "enter", "choose", "Do it", "Copy or save what the cursor stands on", footer=True),
     Action("copy.leave", "escape,q,y", "dismiss", "Back", "Copy nothing"),
+    Action("columns.switch", "space,x", "switch", "Show or not", "Show the column, or leave it out", footer=True),
+    Action("columns.later", "J,shift+down", "shift(1)", "Later", "Let the column stand further right", footer=True),
+    Action("columns.earlier", "K,shift+up", "shift(-1)", "Earlier", "Let the column stand further left", footer=True),
+    Action("columns.automatic", "a", "automatic", "Automatic", "Show as many as there is room for, in their usual widths"),
+    Action("columns.down", "down,j", "cursor(1)", "Down", "One line down among the columns"),
+    Action("columns.up", "up,k", "cursor(-1)", "Up", "One line up among the columns"),
+    Action("columns.keep", "enter", "keep", "Keep", "Show and save what was chosen", footer=True),
+    Action("columns.leave", "escape,q,o", "dismiss", "Back", "Leave the columns as they were", footer=True),
     Action("lines.down", "down,j", "move(1)", "Down", "One line down"),
     Action("lines.up", "up,k", "move(-1)", "Up", "One line up; in the list this stops following"),
     Action("lines.page_down", "pagedown,ctrl+f,space", "page(1)", "Page down", "One page down"),
     Action("lines.page_up", "pageup,ctrl+b", "page(-1)", "Page up", "One page up"),
     Action("lines.half_down", "ctrl+d", "half(1)", "Half down", "Half a page down"),
     Action("lines.half_up", "ctrl+u", "half(-1)", "Half up", "Half a page up"),
-    Action("lines.first", "g,home", "first", "First", "To the first line"),
-    Action("lines.last", "G,end", "last", "Last", "To the last line; in the list this follows"),
+    Action("lines.first", "g,home", "first", "First", "To the first line; in a sorted list this follows"),
+    Action("lines.last", "G,end", "last", "Last", "To the last line; in the list, as it arrives, this follows"),
     Action("app.requests", "1", "requests", "Requests", "The list of requests"),
     Action("app.help", "question_mark,f1", "help", "Help", "Show every key", footer=True),
     Action("app.palette", "colon,ctrl+p", "command_palette", "Commands", "Find a command by its name"),
@@ -110,6 +126,8 @@ _KEY_NAMES = {
     "slash": "/",
     "question_mark": "?",
     "colon": ":",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
     "pagedown": "PgDn",
     "pageup": "PgUp",
     "escape": "Esc",

@@ -1,4 +1,4 @@
-"""The columns of the list: what each shows of a transaction, and which of them a width has room for."""
+"""The columns of the list: what each shows of a transaction, and what rows are sorted by."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import lru_cache
 from qtap.model import Transaction
 from qtap_tui import formats
 from qtap_tui.document import Span
+from qtap_tui.sorting import Key
 from qtap_tui.text import fit, fit_host, from_bytes, from_latin
 
 ARROWS = {"ingress": "←", "egress-internal": "→", "egress-external": "↗"}
@@ -18,8 +19,12 @@ _CONTENT_TYPE = re.compile(rb"\ncontent-type[ \t]*:[ \t]*([^\r\n;]{0,80})", re.I
 _HEAD_SEEN = 16384
 """Bytes of a head in which the list looks for a content type: a head of 1 MB costs no more than others."""
 _SECOND = 1_000_000_000
-_LEAST_HOST, _MAX_HOST = 15, 40
-"""`127.0.0.1:38443` is the least that is worth it."""
+_EXACT_TIME = 12
+"""Cells of a time with its milliseconds."""
+_KEY = 256
+"""Characters of a text that rows are sorted by: a hostile one of a megabyte costs no more than others."""
+Fitted = tuple[tuple[str, int], ...]
+"""Names of columns, from left to right, and the cells that each has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,14 @@ class Column:
     title: str
     width: int
     """Cells; 0 shares what is left."""
-    cell: Callable[[Transaction, int], Span]
-    """Takes the transaction and the time now, 0 when time stands still."""
+    says: str
+    """What it shows, in a few words."""
+    cell: Callable[[Transaction, int, int], Span]
+    """Takes the transaction, the time now, 0 when time stands still, and the cells there are."""
+    key: Key | None = None
+    """What rows are sorted by; None for their arrival."""
+    greatest_first: bool = False
+    """Whether that is the order to begin with."""
     right: bool = False
     shorten: Callable[[str, int], str] = fit
     """Brings the text to a width; a host is cut in its middle."""
@@ -50,28 +61,39 @@ def waited(transaction: Transaction, now: int) -> int:
     return max(now - transaction.started_at, 0) // _SECOND
 
 
-def _mark(transaction: Transaction, _now: int) -> Span:
+def _state(transaction: Transaction, _now: int, _cells: int) -> Span:
     if transaction.incomplete:
         return "warning", INCOMPLETE
     return ("text", " ") if transaction.finished else ("live", LIVE)
 
 
-def _arrow(transaction: Transaction, _now: int) -> Span:
+def _state_key(transaction: Transaction, _now: int) -> int:
+    return 2 if transaction.incomplete else not transaction.finished
+
+
+def _time(transaction: Transaction, _now: int, cells: int) -> Span:
+    exact = cells >= _EXACT_TIME
+    return "dim", formats.clock_ms(transaction.started_at) if exact else formats.clock(transaction.started_at)
+
+
+def _arrow(transaction: Transaction, _now: int, _cells: int) -> Span:
     direction = transaction.connection.direction
     return direction, ARROWS[direction] + (PEER if transaction.peer else " ")
 
 
-def _status(transaction: Transaction, _now: int) -> Span:
+def _status(transaction: Transaction, _now: int, _cells: int) -> Span:
     if transaction.status:
         return status_role(transaction), str(transaction.status)
     return ("dim", "---") if transaction.finished else ("live", "···")
 
 
-def _type(transaction: Transaction, _now: int) -> Span:
+def _path(transaction: Transaction, _now: int, _cells: int) -> Span:
+    return "text", from_latin(transaction.target[:4096]) or ("?" if transaction.request.head else "")
+
+
+def _type_of(transaction: Transaction, _now: int) -> str:
     found = _CONTENT_TYPE.search(transaction.response.head[:_HEAD_SEEN])
-    if not found:
-        return "dim", ""
-    return "dim", _kind(found[1])
+    return _kind(found[1]) if found else ""
 
 
 @lru_cache(maxsize=1024)
@@ -82,87 +104,80 @@ def _kind(media_type: bytes) -> str:
     return kind
 
 
-def _process(cells: int) -> Callable[[Transaction, int], Span]:
+def _process(transaction: Transaction, _now: int, cells: int) -> Span:
     """Show the process so that its number is never what is cut off."""
-
-    def cell(transaction: Transaction, _now: int) -> Span:
-        process = transaction.connection.process
-        pid = f"[{process.pid}]"
-        name = process.binary or "?"
-        room = max(cells - len(pid), 1)
-        return "text", (name if len(name) <= room else fit(name, room)) + pid
-
-    return cell
+    process = transaction.connection.process
+    pid = f"[{process.pid}]"
+    name = process.binary or "?"
+    room = max(cells - len(pid), 1)
+    return "text", (name if len(name) <= room else fit(name, room)) + pid
 
 
-def _container(transaction: Transaction, _now: int) -> Span:
+def _process_key(transaction: Transaction, _now: int) -> tuple[str, int]:
+    process = transaction.connection.process
+    return process.binary, process.pid
+
+
+def _container_of(transaction: Transaction, _now: int) -> str:
     container = transaction.connection.process.container
-    return "dim", (container.name or container.id) if container else ""
+    return (container.name or container.id) if container else ""
 
 
-def _size(transaction: Transaction, _now: int) -> Span:
+def _size(transaction: Transaction, _now: int, _cells: int) -> Span:
     return "text", formats.size(transaction.response.wire_size) if transaction.response.wire_size else ""
 
 
-def _sent(transaction: Transaction, _now: int) -> Span:
+def _size_key(transaction: Transaction, _now: int) -> int:
+    return transaction.response.wire_size
+
+
+def _sent(transaction: Transaction, _now: int, _cells: int) -> Span:
     return "text", formats.size(transaction.request.wire_size) if transaction.request.wire_size else ""
 
 
-def _duration(transaction: Transaction, now: int) -> Span:
+def _sent_key(transaction: Transaction, _now: int) -> int:
+    return transaction.request.wire_size
+
+
+def _duration(transaction: Transaction, now: int, _cells: int) -> Span:
     seconds = waited(transaction, now)
     if seconds:
         return "live", formats.duration(seconds * _SECOND).replace(".0s", "s")
     return "text", formats.duration(transaction.duration) if transaction.status or transaction.finished else ""
 
 
+def _duration_key(transaction: Transaction, now: int) -> int:
+    return waited(transaction, now) * _SECOND or transaction.duration
+
+
 COLUMNS = {
-    "mark": Column("", 1, _mark),
-    "time": Column("time", 8, lambda t, _: ("dim", formats.clock(t.started_at))),
-    "exact time": Column("time", 12, lambda t, _: ("dim", formats.clock_ms(t.started_at))),
-    "arrow": Column("", 2, _arrow),
-    "method": Column("method", 6, lambda t, _: ("text", from_latin(t.method[:64]) or "?")),
-    "status": Column("st", 3, _status),
-    "host": Column("host", 0, lambda t, _: ("text", from_latin(t.host[:512])), shorten=fit_host),
-    "path": Column("path", 0, lambda t, _: ("text", from_latin(t.target[:4096]) or ("?" if t.request.head else ""))),
-    "type": Column("type", 10, _type),
-    "process": Column("process", 13, _process(13)),
-    "wide process": Column("process", 22, _process(22)),
-    "container": Column("container", 16, _container),
-    "sent": Column("sent", 5, _sent, right=True),
-    "size": Column("size", 5, _size, right=True),
-    "duration": Column("took", 6, _duration, right=True),
+    "state": Column("", 1, f"{LIVE} live, {INCOMPLETE} incomplete", _state, _state_key, greatest_first=True),
+    "time": Column("time", 8, "when it began; wide, to the millisecond", _time, greatest_first=True),
+    "direction": Column("", 2, "← incoming, → ↗ outgoing, ⇄ both ends here", _arrow, lambda t, _: t.connection.direction),
+    "method": Column(
+        "method", 6, "method", lambda t, *_: ("text", from_latin(t.method[:64]) or "?"), lambda t, _: t.method[:64]
+    ),
+    "status": Column("st", 3, "status", _status, lambda t, _: t.status, greatest_first=True),
+    "host": Column(
+        "host", 0, "host", lambda t, *_: ("text", from_latin(t.host[:512])), lambda t, _: t.host[:_KEY], shorten=fit_host
+    ),
+    "path": Column("path", 0, "path and query", _path, lambda t, _: t.target[:_KEY]),
+    "type": Column("type", 10, "type of the response body", lambda t, *_: ("dim", _type_of(t, 0)), _type_of),
+    "process": Column("process", 13, "process and its number", _process, _process_key),
+    "container": Column("container", 16, "container", lambda t, *_: ("dim", _container_of(t, 0)), _container_of),
+    "sent": Column("sent", 5, "size of the request", _sent, _sent_key, greatest_first=True, right=True),
+    "size": Column("size", 5, "size of the response", _size, _size_key, greatest_first=True, right=True),
+    "duration": Column("took", 6, "time until the last byte", _duration, _duration_key, greatest_first=True, right=True),
 }
-
-_TIERS = (
-    (160, "mark|exact time|arrow|method|status|host|path|type|wide process|container|sent|size|duration"),
-    (110, "mark|time|arrow|method|status|host|path|type|wide process|size|duration"),
-    (92, "mark|time|arrow|method|status|host|path|process|size|duration"),
-    (70, "mark|arrow|method|status|host|path|process|size|duration"),
-    (0, "mark|arrow|method|status|host|path|duration"),
-)
-"""Least width of the list, and what it then shows."""
+"""By the name under which the user's file knows them."""
 
 
-@lru_cache(maxsize=64)
-def layout(width: int) -> tuple[tuple[Column, int], ...]:
-    """Give the columns that `width` cells have room for, each with its own width; a blank cell stands between two."""
-    names = next(names for least, names in _TIERS if width >= least).split("|")
-    spare = width - sum(COLUMNS[name].width for name in names) - len(names)
-    host = max(min(max(spare * 2 // 5, _LEAST_HOST), _MAX_HOST, spare - 4), 4)
-    flexible = {"host": host, "path": max(spare - host, 4)}
-    return tuple((COLUMNS[name], COLUMNS[name].width or flexible[name]) for name in names)
-
-
-def heading(width: int) -> list[Span]:
-    """Give the titles above the columns."""
-    return [("label", fit(column.title, cells, right=column.right) + " ") for column, cells in layout(width)]
-
-
-def row(transaction: Transaction, width: int, now: int) -> list[Span]:
-    """Give the cells of one transaction."""
+def row(transaction: Transaction, fitted: Fitted, now: int) -> list[Span]:
+    """Give the cells of one transaction, a blank cell between two columns."""
     spans: list[Span] = []
-    for column, cells in layout(width):
-        role, text = column.cell(transaction, now)
+    for name, cells in fitted:
+        column = COLUMNS[name]
+        role, text = column.cell(transaction, now, cells)
         shown = fit(text, cells, right=True) if column.right else column.shorten(text, cells)
         spans.append((role, shown + " "))
     return spans

@@ -1,10 +1,10 @@
 """What the list shows: all rows of the log, or those that a filter finds.
 
-Rows are known by their absolute number, which never changes; a position counts from the oldest row shown. Only new and live
+Rows are known by their absolute number, which never changes; a position counts from the first row shown. Only new and live
 rows are looked at again. A search goes from the newest row back in slices, so that what is on screen is right at once and no
-key waits; a filter narrower than one that found little looks only at that. It goes twice: through the index, which takes some
-milliseconds for 100 000 rows, and then through the headers of the rows that were not found there, which takes twenty times as
-long. Where the rows are sorted by anything but their arrival, what is shown is also in a `Sorting`.
+key waits; a filter narrower than one that found little looks only at that. It goes twice: through the index, some milliseconds
+for 100 000 rows, and then through the headers of the rows that were not found there, twenty times as long. Where rows are not
+as they arrived, what is shown is also in a `Sorting`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ _HEADS = 64
 _FEW = 4096
 """Hits up to which a narrower filter looks at these only; more are found sooner by the index."""
 _LIVE = 4096
-"""Live rows looked at in one poll, in turn: about 1 ms."""
 _LIVE_SORTED = 512
-"""The same where each may move to another place."""
+"""Live rows looked at in one poll, in turn, and where each may move to another place: about 1 ms."""
 _PEER_DISTANCE = 4096
 """Rows around a transaction among which its other end is looked for."""
 _POLL = 8_000_000
@@ -110,9 +109,9 @@ class View:
     def position(self, number: int, instead: int = 0) -> int:
         """Give the position of the row `number`, of one not shown that of the next newer one; sorted by a key, `instead`."""
         at = self._arrival(number) if self._sorting is None else self._sorting.rows.position(number)
-        if self.reverse and at is not None:
-            return max(len(self) - 1 - at, 0)
-        return instead if at is None else at
+        if at is None:
+            return instead
+        return max(len(self) - 1 - at, 0) if self.reverse else at
 
     def newer_than(self, number: int) -> int:
         """Count the rows shown, or about to be sorted in, that arrived after the row `number`."""
@@ -124,8 +123,7 @@ class View:
         if key is None:
             self._sorting = None
         elif self._sorting is None or key is not self._sorting.key:
-            found = [*reversed(self._found), *self._older]
-            self._sort_anew(key, keep, found if self.words else range(self.end - 1, self.first - 1, -1))
+            self._sort_anew(key, keep, [*reversed(self._found), *self._older])
 
     def peer_of(self, transaction: Transaction, near: int) -> Transaction | None:
         """Give the other end of `transaction`, which is near the row `near`, if it is still held."""
@@ -169,7 +167,7 @@ class View:
         self.words = words
         self._search, self._in_headers = (search, in_headers) if words else (None, None)
         if self._sorting is not None:
-            self._sort_anew(self._sorting.key, keep, () if words else range(self.end - 1, self.first - 1, -1))
+            self._sort_anew(self._sorting.key, keep, ())
 
     def search(self, budget: int) -> bool:
         """Go on searching and sorting for `budget` nanoseconds; give whether there is more to do."""
@@ -202,11 +200,11 @@ class View:
             return len(self._older) - bisect_left(self._older, -number + 1, key=neg)
         return len(self._older) + bisect_left(self._found, number)
 
-    def _sort_anew(self, key: Key, keep: int, others: Sequence[int]) -> None:
+    def _sort_anew(self, key: Key, keep: int, found: Sequence[int]) -> None:
         self._sorting, row = Sorting(self.log, key, self._now), self.log.get(keep)
         if row is not None and matches(row, self.words):
             self._sorting.put((keep,))
-        self._sorting.offer(others)
+        self._sorting.offer(found if self.words else range(self.end - 1, self.first - 1, -1))
 
     def _sort(self, numbers: Sequence[int], deadline: int) -> bool:
         """Sort `numbers` in, if there is a key; give whether the time is over."""
@@ -244,14 +242,14 @@ class View:
             yield [number for number in chunk if (row := get(number)) is not None and matches(row, words)]
 
     def _take(self, start: int, stop: int) -> None:
-        words, live, found, before = self.words, self._live, self._found, len(self._found)
+        words, before = self.words, len(self._found)
         for number, transaction in self.log.rows(start, stop):
             if not transaction.finished:
-                live[number] = transaction.status
+                self._live[number] = transaction.status
             if words and matches(transaction, words):
-                found.append(number)
+                self._found.append(number)
         if self._sorting is not None:
-            self._sorting.put(found[before:] if words else range(start, stop))
+            self._sorting.put(self._found[before:] if words else range(start, stop))
         self.end = stop
 
     def _look_at_live(self) -> None:

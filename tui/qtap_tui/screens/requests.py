@@ -15,7 +15,7 @@ import msgspec
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container
 
 from qtap.flow.state import EngineState
 from qtap.model import Transaction
@@ -25,6 +25,7 @@ from qtap_tui.feed import Feed
 from qtap_tui.hint import FirstLine
 from qtap_tui.screens.confirm import ConfirmScreen
 from qtap_tui.screens.copy import CopyScreen
+from qtap_tui.screens.list_pane import ListPane
 from qtap_tui.screens.panes import PanesScreen
 from qtap_tui.view import View
 from qtap_tui.widgets.bars import KeyFooter, ListHeading
@@ -54,7 +55,7 @@ class RequestsScreen(PanesScreen):
     def __init__(self, feed: Feed, *, capture_title: str, now: Callable[[], int] = time.time_ns) -> None:
         super().__init__()
         self.feed = feed
-        self.view = View(feed.log)
+        self.view = View(feed.log, self._now)
         self._title = capture_title
         self._clock = now
         self._live_clock = True
@@ -67,9 +68,7 @@ class RequestsScreen(PanesScreen):
     def compose(self) -> ComposeResult:
         """Panes above a notice, the filter, the status line and the footer."""
         with Container(id="panes"):
-            with Vertical(id="list-pane"):
-                yield ListHeading(id="heading")
-                yield TransactionList(self.view, self._now, id="list")
+            yield ListPane(self.view, self._now, id="list-pane")
             yield Detail(self._peer_of, id="detail")
         yield Notice(id="notice")
         yield FilterBar(id="filter")
@@ -126,8 +125,20 @@ class RequestsScreen(PanesScreen):
 
     def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
         """Filter as typed."""
-        self.view.filter(event.words)
+        self.view.filter(event.words, self.list.cursor)
         self._search()
+
+    def on_list_heading_clicked(self, event: ListHeading.Clicked) -> None:
+        """Sort by what was clicked."""
+        self.list.sort(event.name)
+
+    def on_column_keys_sorted(self) -> None:
+        """Sort."""
+        self._search()
+
+    def on_list_pane_refused(self, event: ListPane.Refused) -> None:
+        """Say what is wrong with the user's file of columns."""
+        self.say(event.sentence, failed=True)
 
     def action_keep_filter(self) -> None:
         """Go to the list; the filter stays, unless it is empty."""
@@ -140,7 +151,8 @@ class RequestsScreen(PanesScreen):
         bar = self.query_one(FilterBar)
         bar.words.clear()
         bar.display = False
-        self.view.filter(())
+        self.view.filter((), self.list.cursor)
+        self._search()
         self.set_focus(self.list)
         self.query_one(KeyFooter).refresh()
         self.tick()
@@ -249,6 +261,8 @@ class RequestsScreen(PanesScreen):
             self.view.paused,
             self.list.new_rows,
             self.view.gone,
+            self.list.arrangement.order,
+            self.view.sorting,
         )
 
     def _peer_of(self, transaction: Transaction) -> Transaction | None:
@@ -258,7 +272,7 @@ class RequestsScreen(PanesScreen):
         if self.view.words:
             reason = doubt(self.view.words)
             nothing = f"no request matches: {reason}" if reason else "no request matches the filter"
-            return "searching…" if self.view.searching else nothing
+            return "searching…" if self.view.searching or self.view.sorting else nothing
         waiting = "waiting for the first request"
         return {"starting": f"starting: {message}" if message else "starting", "live": waiting, "replay": waiting}.get(
             phase, "no requests"

@@ -10,8 +10,8 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.strip import Strip
 
-from qtap_tui import columns
 from qtap_tui.actions import BY_ID, Action, key_name
+from qtap_tui.arrangement import Arrangement
 from qtap_tui.document import Line
 from qtap_tui.widgets.painted import Painted
 
@@ -41,12 +41,30 @@ class Bar(Painted):
 
 
 class ListHeading(Bar):
-    """The titles above the list's columns."""
+    """The titles above the list's columns, with the order of the rows and the marked column; a click sorts."""
+
+    class Clicked(Message):
+        """A title was clicked."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, arrangement: Arrangement, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
+        super().__init__(id=id)
+        self._arrangement = arrangement
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002 - there is one line
         """Paint the titles; the cells left and right of them are the cursor's and the scroll bar's."""
-        width = self._cells.width
-        return self.paint([("text", " "), *columns.heading(width - 2)], width, "bar")
+        styles, width = self.palette.on("bar"), self._cells.width
+        titles = [(styles[role], text, name) for (role, text), name in self._arrangement.heading(width - 2)]
+        return self.paint_clickable([(styles["text"], " ", ""), *titles], width)
+
+    def on_click(self, event: events.Click) -> None:
+        """Sort by the column under the mouse."""
+        name = event.style.meta.get("target")
+        if name:
+            self.post_message(self.Clicked(name))
 
 
 class TabBar(Bar):

@@ -42,6 +42,9 @@ class ListState:
     new_rows: int
     gone: int = 0
     """Rows that left during the pause."""
+    order: str = ""
+    """What rows are sorted by and which way; empty where they stand as they arrived."""
+    sorting: bool = False
 
 
 class Rate:
@@ -137,9 +140,19 @@ def _position(listing: ListState) -> list[Span]:
     if listing.paused:
         gone = f", {formats.count(listing.gone)} gone" if listing.gone else ""
         return [("alert", f" PAUSED, {new}{gone} " if listing.new_rows else f" PAUSED{gone} ")]
+    if listing.order:
+        return _sorted_position(listing, new)
     if listing.following:
         return [("text", "following")]
     return [("alert", f" {new} ↓ G ")] if listing.new_rows else [("text", "not following")]
+
+
+def _sorted_position(listing: ListState, new: str) -> list[Span]:
+    """Say what rows are sorted by; what is followed then is the top."""
+    order = ("text", f"{'sorting' if listing.sorting else 'sorted'} by {listing.order}")
+    if listing.following:
+        return [order, ("text", ", following the top")]
+    return [order, ("text", " "), ("alert", f" {new} ↑ g ")] if listing.new_rows else [order]
 
 
 def _counts(listing: ListState, total: int) -> list[Span]:

@@ -1,7 +1,8 @@
 """The list of transactions.
 
 It looks at its view at every tick and compares what each visible line should show with what it shows: only lines that differ
-are painted. Where the list stands is remembered by row number, so rows that leave or arrive elsewhere never move what is read.
+are painted. Where the list stands is remembered by row number, so rows that leave or arrive elsewhere never move what is read:
+by the row at the top where rows stand as they arrived, by the one under the cursor where they are sorted.
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ from textual.strip import Strip
 from qtap.model import Transaction
 from qtap_tui import columns
 from qtap_tui.actions import bindings
+from qtap_tui.arrangement import Arrangement
 from qtap_tui.view import View
-from qtap_tui.widgets.lines import Lines
+from qtap_tui.widgets.column_keys import ColumnKeys
 
 _CURSOR, _NO_CURSOR = ("accent", "▌"), ("text", " ")
 Shown = tuple[object, ...]
 """Everything that a line's looks depend on."""
 
 
-class TransactionList(Lines):
-    """The rows of `view`, with a cursor; follows the newest row until the user moves up."""
+class TransactionList(ColumnKeys):
+    """The rows of `view`, with a cursor.
+
+    It follows until the user moves: the newest row at the end, or, where new rows do not come there, the top of the order.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("list")
 
@@ -38,15 +43,19 @@ class TransactionList(Lines):
     class Moved(Message):
         """The cursor stands on another row."""
 
-    def __init__(self, view: View, now: Callable[[], int], *, id: str | None = None) -> None:  # noqa: A002 - Textual's word
-        super().__init__(id=id)
-        self.view = view
-        self.cursor = -1
-        """Number of the row under the cursor; -1 while there is none."""
+    def __init__(
+        self,
+        view: View,
+        now: Callable[[], int],
+        arrangement: Arrangement,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's word
+    ) -> None:
+        super().__init__(view, arrangement, id=id)
         self.following = True
         self._empty_text = ""
         self._now = now
-        self._anchor = 0
+        self._anchor = self._anchor_line = self._cursor_at = 0
         self._seen = 0
         self._shown: list[Shown] = []
         self._strips: dict[Shown, Strip] = {}
@@ -61,7 +70,7 @@ class TransactionList(Lines):
         """Rows that arrived since the list stopped following."""
         if self.following and not self.view.paused:
             return 0
-        seen = 0 if self.following else len(self.view) - self.view.position(self._seen + 1)
+        seen = 0 if self.following else self.view.newer_than(self._seen)
         return seen + self.view.held_back
 
     @property
@@ -84,23 +93,39 @@ class TransactionList(Lines):
 
     def sync(self) -> None:
         """Look at the view again and repaint the lines that differ."""
-        count = len(self.view)
+        count, view = len(self.view), self.view
         if self.following:
-            self.top = self.last_top
-            self.cursor = self.view.number(count - 1) if count else -1
+            self.top = self.last_top if view.grows_down else 0
+            self._cursor_at = max(count - 1, 0) if view.grows_down else 0
+            self.cursor = view.number(self._cursor_at) if count else -1
         else:
-            self.top = min(self.view.position(self._anchor), self.last_top)
+            top = view.position(self._anchor, self.top + self._anchor_line) - self._anchor_line
+            self.top = max(0, min(top, self.last_top))
             self._keep_cursor(count)
-        self._anchor = self.view.number(self.top) if count else 0
+        if not self.view.sorting:
+            self._drop_anchor()
         before, self._shown = self._shown, self._look(count)
         self._refresh_changed(before)
+
+    def sort(self, name: str) -> None:
+        """Sort; the row under the cursor stays on its line, as far as that is possible."""
+        line = self._cursor_at - self.top
+        super().sort(name)
+        if not self.following and self.cursor >= 0:
+            self._cursor_at = self.view.position(self.cursor)
+            self._anchor, self._anchor_line = self.cursor, max(0, min(line, self.height - 1))
+
+    def arranged(self) -> None:
+        """Show what the arrangement says now."""
+        self._strips.clear()
+        super().arranged()
 
     def go(self, position: int) -> None:
         """Put the cursor on the row at `position`, as far as there are rows, and show it."""
         count = len(self.view)
         if not count:
             return
-        position = max(0, min(position, count - 1))
+        self._cursor_at = position = max(0, min(position, count - 1))
         self.cursor = self.view.number(position)
         self._show(position)
         self._leave_tail()
@@ -109,8 +134,8 @@ class TransactionList(Lines):
     def show_cursor(self) -> None:
         """Scroll until the row under the cursor is on the screen, whatever rows came back before it."""
         if self.cursor >= 0 and not self.following:
-            self._show(self.view.position(self.cursor))
-            self._anchor = self.view.number(self.top)
+            self._show(self.view.position(self.cursor, self._cursor_at))
+            self._drop_anchor()
             self.sync()
 
     def _show(self, position: int) -> None:
@@ -153,15 +178,21 @@ class TransactionList(Lines):
 
     def action_move(self, lines: int) -> None:
         """Move the cursor."""
-        self.go(self.view.position(self.cursor) + lines)
+        self.go(self.view.position(self.cursor, self._cursor_at) + lines)
 
     def action_first(self) -> None:
-        """Go to the oldest row."""
-        self.go(0)
+        """Go to the first row; where new rows may come before it, follow."""
+        if self.view.grows_down:
+            self.go(0)
+        else:
+            self.follow(following=True)
 
     def action_last(self) -> None:
-        """Go to the newest row and follow."""
-        self.follow(following=True)
+        """Go to the last row; where new rows come behind it, follow."""
+        if self.view.grows_down:
+            self.follow(following=True)
+        else:
+            self.go(len(self.view) - 1)
 
     def stay(self) -> Transaction | None:
         """Stay at the row under the cursor; give its transaction."""
@@ -173,15 +204,24 @@ class TransactionList(Lines):
         if self.following:
             self.following = False
             self._seen = self.view.end - 1
-        self._anchor = self.view.number(self.top)
+        self._drop_anchor()
         self.sync()
+
+    def _drop_anchor(self) -> None:
+        """Remember by one row where the list stands: where rows are sorted by the one under the cursor, if it is seen."""
+        if not len(self.view):
+            return
+        line = self._cursor_at - self.top
+        self._anchor_line = 0 if self.view.grows_down or not 0 <= line < self.height else line
+        self._anchor = self.view.number(min(self.top + self._anchor_line, len(self.view) - 1))
 
     def _keep_cursor(self, count: int) -> None:
         """Let the cursor stay on its row, or go to the next one when that left the view."""
         if not count:
             self.cursor = -1
             return
-        self.cursor = self.view.number(min(self.view.position(self.cursor), count - 1))
+        self._cursor_at = min(self.view.position(self.cursor, self._cursor_at), count - 1)
+        self.cursor = self.view.number(self._cursor_at)
 
     def _look(self, count: int) -> list[Shown]:
         now, get, thumb = self._now(), self.view.log.get, self.thumb()
@@ -211,7 +251,7 @@ class TransactionList(Lines):
         ground = "cursor" if under_cursor else "background"
         if transaction is None:
             return self.paint([("dim", "  no longer in memory")], width, ground, edge)
-        cells = columns.row(transaction, width - 1, self._now())
+        cells = columns.row(transaction, self.arrangement.layout.fitted(width - 1), self._now())
         return self.paint([_CURSOR if under_cursor else _NO_CURSOR, *cells], width, ground, edge)
 
     def _paint_empty(self, y: int, width: int, edge: Segment) -> Strip:
