@@ -5,12 +5,15 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from qtap.capture.bio import LIBCRYPTO, bio_points
+from qtap.capture.bio import LIBCRYPTO, bio_points, unnamed_bio_points
 from qtap.capture.elf import Elf
+from qtap.capture.probe import ProbePoint
 from qtap.capture.tls import library_of
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("gcc"), reason="needs gcc for x86-64")
@@ -31,11 +34,17 @@ int BIO_read_ex(void *b) { return other(b, 0, 0); }
 BEFORE = """
 static const struct method mem = {1, "memory", {mem_write, mem_read, other, other, other, other, other, other}};
 """
+BORINGSSL = """
+static const struct method mem = {0x401, "memory buffer", {0, mem_write, mem_read, other, other, other, other, 0}};
+static const struct method safe = {0x401, "secure memory buffer", {0, other, other, other, other, other, other, 0}};
+static const struct method pair = {0x413, "BIO pair", {pair_write, pair_read, 0, 0, other, other, other, 0}};
+const void *tables[] = {&mem, &safe, &pair};
+"""
 GETTER = "const void *BIO_s_mem(void) { return &mem; }\n"
 
 
-def build(folder: Path, source: str, *options: str) -> Path:
-    (folder / "bio.c").write_text(FUNCTIONS + source + GETTER)
+def build(folder: Path, source: str, *options: str, getter: str = GETTER) -> Path:
+    (folder / "bio.c").write_text(FUNCTIONS + source + getter)
     library = folder / "libcrypto.so.3"
     subprocess.run(
         [
@@ -52,13 +61,13 @@ def build(folder: Path, source: str, *options: str) -> Path:
     return library
 
 
-def found_in(library: Path) -> dict[str, list[str]]:
+def found_in(library: Path, points: Callable[[Elf], list[ProbePoint]] = bio_points) -> dict[str, list[str]]:
     """Give the functions of the probes, by program."""
     with Elf(library) as elf:
         names = ("mem_read", "mem_write", "pair_read", "pair_write", "bread_conv", "bwrite_conv", "other")
         starts = {symbol.offset: name for name, symbol in elf.symbols(names).items()}
         found: dict[str, list[str]] = {}
-        for point in bio_points(elf):
+        for point in points(elf):
             # A probe may stand a few instructions into its function.
             start = max(offset for offset in starts if offset <= point.offset)
             found.setdefault(point.enter, []).append(starts[start])
@@ -83,6 +92,33 @@ def test_a_program_at_a_fixed_address_has_its_table_without_relocations(tmp_path
     source = SINCE_111 + "int out(void *b, char *d, int n) { return n; } int main(void) { return 0; }\n"
     program = build(tmp_path, source, "-fno-pic", "-no-pie", "-nostartfiles", "-Wl,-e,main")
     assert found_in(program)["bio_enter_read"] == ["mem_read", "pair_read"]
+
+
+@pytest.mark.parametrize("getter", [GETTER, ""], ids=["named", "unnamed"])
+@pytest.mark.parametrize("options", [(), ("-Wl,-z,pack-relative-relocs",)])
+def test_the_tables_of_boringssl_are_told_by_what_they_call_themselves(
+    tmp_path: Path, getter: str, options: tuple[str, ...]
+) -> None:
+    library = build(tmp_path, BORINGSSL, *options, getter=getter)
+    points = bio_points if getter else partial(unnamed_bio_points, twins=False)
+    assert found_in(library, points) == {
+        "bio_enter_read": ["mem_read", "pair_read"],
+        "bio_enter_write": ["mem_write", "pair_write"],
+    }
+
+
+def test_two_tables_alike_are_not_sure(tmp_path: Path) -> None:
+    twice = BORINGSSL.replace('"secure memory buffer"', '"memory buffer"')
+    found = found_in(build(tmp_path, twice, getter=""), partial(unnamed_bio_points, twins=False))
+    assert found == {"bio_enter_read": ["pair_read"], "bio_enter_write": ["pair_write"]}
+
+
+def test_a_bio_that_a_program_brings_is_known_by_its_functions(tmp_path: Path) -> None:
+    names = ("bio_java_bytebuffer_read", "bio_java_bytebuffer_write")
+    library = build(tmp_path, "".join(f"F({name})" for name in names), getter="")
+    with Elf(library) as elf:
+        assert [point.symbol for point in bio_points(elf)] == [*names]
+        assert [point.enter for point in bio_points(elf)] == ["bio_enter_read", "bio_enter_write"]
 
 
 @pytest.mark.parametrize(
