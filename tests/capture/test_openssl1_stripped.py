@@ -17,9 +17,9 @@ pytestmark = pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.whi
 HEAD = """
 #define PUT_ERROR(function) ERR_put_error(LIBRARY, function, 276, FILE_NAME, __LINE__)
 extern void ERR_put_error(int library, int function, int reason, const char *file, int line);
-extern int pass(void *s, const void *b, unsigned long n, unsigned long *count);
-#define FUNCTION(name, number) int name(void *s, const void *b, unsigned long n, unsigned long *count) { \\
-  if (!s) { PUT_ERROR(number); return -1; } return pass(s, b, n + number, count); }
+struct s { int (**method)(void *s, const void *b, unsigned long n, unsigned long *count); };
+#define FUNCTION(name, number) int name(struct s *s, const void *b, unsigned long n, unsigned long *count) { \\
+  if (!s) { PUT_ERROR(number); return -1; } return s->method[number](s, b, n, count); }
 FUNCTION(SSL_new, 186)
 FUNCTION(SSL_read, 223)
 FUNCTION(SSL_write, 208)
@@ -64,4 +64,11 @@ def test_the_functions_are_told_by_their_numbers(tmp_path: Path, source: str, ex
 )
 def test_what_is_not_sure_gives_nothing(tmp_path: Path, source: str, library: int, name: str) -> None:
     with Elf(build(tmp_path, source, library, name)) as elf:
+        assert openssl1_points(elf) == []
+
+
+def test_no_probe_is_set_in_a_part_that_was_moved_away(tmp_path: Path) -> None:
+    file = build(tmp_path, HEAD.replace("extern void ERR_put_error", "__attribute__((cold)) extern void ERR_put_error"))
+    assert "SSL_write.cold" in subprocess.run(["nm", file], capture_output=True, text=True, check=True).stdout
+    with Elf(file) as elf:
         assert openssl1_points(elf) == []

@@ -7,13 +7,12 @@ build; the numbers never change (include/openssl/ssl.h), and neither does which 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from qtap.capture.bio import unnamed_bio_points
 from qtap.capture.elf import X86_64, Elf
 from qtap.capture.probe import ProbePoint, point_at
-from qtap.capture.references import Functions, addresses_ending, constants
+from qtap.capture.references import Functions, addresses_ending, callees, constants
 from qtap.capture.x86 import Instruction, instructions
 
 _SOURCE = b"ssl_lib.cc"
@@ -24,7 +23,6 @@ _NO_CONTEXT = 185
 """SSL_R_NULL_SSL_CTX, which SSL_new alone reports."""
 _EDX = 2
 """Of the third argument."""
-_CALL = re.compile(rb"\xe8(?=(.{4}))", re.DOTALL)
 _STORES = frozenset((0x01, 0x29, 0x89, 0x0F11, 0x0F29, 0x0F7F))
 """add, sub and mov into memory, from general and from vector registers."""
 _STACK, _FRAME = 4, 5
@@ -42,14 +40,14 @@ def boringssl_points(elf: Elf) -> list[ProbePoint]:
     writes = [start for start, given in reasons.items() if given >= {*_SHAKES_HANDS, _NOT_CALLED_FOR}]
     reads = _reads(codes, reasons)
     makes = [start for start, given in reasons.items() if _NO_CONTEXT in given]
-    if not len(writes) == len(reads) == 1:
+    if not len(writes) == len(reads) == len(makes) == 1 or not all(map(functions.is_whole, [*writes, *makes])):
         return []
-    points = [
+    return [
         point_at(elf, "SSL_read", reads[0], "ssl_enter", "ssl_leave_read"),
         point_at(elf, "SSL_write", writes[0], "ssl_enter", "ssl_leave_write"),
+        point_at(elf, "SSL_new", makes[0], "", "new_ssl"),
+        *unnamed_bio_points(elf, twins=False),
     ]
-    points += [point_at(elf, "SSL_new", makes[0], "", "new_ssl")] if len(makes) == 1 else []
-    return points + unnamed_bio_points(elf, twins=False)
 
 
 def _reads(codes: Mapping[int, bytes], reasons: Mapping[int, set[int]]) -> list[int]:
@@ -57,12 +55,8 @@ def _reads(codes: Mapping[int, bytes], reasons: Mapping[int, set[int]]) -> list[
     shared = [start for start, given in reasons.items() if given >= _SHAKES_HANDS and _NOT_CALLED_FOR not in given]
     if len(shared) != 1:
         return []
-    callers = [start for start, code in codes.items() if shared[0] in _callees(start, code)]
+    callers = [start for start, code in codes.items() if shared[0] in callees(start, code)]
     return [start for start in callers if _NOT_CALLED_FOR in reasons[start] and _stores_any(codes[start])]
-
-
-def _callees(start: int, code: bytes) -> set[int]:
-    return {start + match.start() + 5 + int.from_bytes(match[1], "little", signed=True) for match in _CALL.finditer(code)}
 
 
 def _stores_any(code: bytes) -> bool:

@@ -41,6 +41,7 @@ def openssl1_points(elf: Elf) -> list[ProbePoint]:
         for number in constants(code, _ESI) if _LIBRARY in constants(code, _EDI) else ():
             by_number[number].add(start)
     sure = {number: starts.pop() for number, starts in by_number.items() if len(starts) == 1}
+    sure = {number: start for number, start in sure.items() if functions.is_whole(start)}
     wanted = next((names for names in (_INTERNAL, _PUBLIC) if sure.keys() >= names.keys()), None)
     if wanted is None:
         return []

@@ -10,7 +10,7 @@ from qtap.capture.bio import unnamed_bio_points
 from qtap.capture.elf import X86_64, Elf
 from qtap.capture.probe import ProbePoint, point_at
 from qtap.capture.prologue import stack_arguments
-from qtap.capture.references import functions_naming, has_string
+from qtap.capture.references import Functions, has_string
 
 _READ, _WRITE, _PEEK = "ssl_read_internal", "ssl_write_internal", "ssl_peek_internal"
 _NEW = "SSL_new"
@@ -35,7 +35,8 @@ def stripped_points(elf: Elf) -> list[ProbePoint]:
     """Give the probe points of an OpenSSL 3 without symbols; none where they are not sure; raises ElfError."""
     if elf.machine != X86_64 or not has_string(elf, b"ssl_read_internal\0"):
         return []
-    found = functions_naming(elf, (*_PUBLIC, *_PUBLIC.values(), _NEW))
+    functions = Functions(elf)
+    found = functions.naming((*_PUBLIC, *_PUBLIC.values(), _NEW))
     calls = {
         internal: _calls(elf, found.get(public, set()), found.get(internal, set())) for internal, public in _PUBLIC.items()
     }
@@ -47,8 +48,8 @@ def stripped_points(elf: Elf) -> list[ProbePoint]:
         point_at(elf, _WRITE, write[0], _ENTRIES[write[1]], "ssl_leave_write"),
     ]
     points += [point_at(elf, _PEEK, peek[0], "ssl_enter_silent", "ssl_leave_silent")] if peek else []
-    makes = found.get(_NEW, ())
-    points += [point_at(elf, _NEW, start, "", "new_ssl") for start in makes if len(makes) == 1]
+    makes = [start for start in found.get(_NEW, ()) if functions.is_whole(start)]
+    points += [point_at(elf, _NEW, makes[0], "", "new_ssl")] if len(makes) == 1 else []
     return points + unnamed_bio_points(elf, twins=True)
 
 

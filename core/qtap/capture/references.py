@@ -12,12 +12,19 @@ import struct
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
 from qtap.capture.elf import Elf, Section
 from qtap.capture.elf_file import PT_LOAD
 
 _LOAD_ADDRESS = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=(.{4}))", re.DOTALL)
 """lea with an address relative to the next instruction, into any register."""
+_ENTRY = 32
+_ADVANCES = frozenset((0, 2, 3, 4, *range(0x40, 0x80)))
+"""DW_CFA_nop, which ends an entry, and DW_CFA_advance_loc of every size."""
+_INDIRECT = re.compile(rb"\xff[\x10-\x14\x16\x17\x20-\x24\x26\x27\x50-\x57\x60-\x67\x90-\x97\xa0-\xa7\xd0-\xd7\xe0-\xe7]")
+"""call and jmp to an address in a register or a structure."""
+_CALL = re.compile(rb"\xe8(?=(.{4}))", re.DOTALL)
 _MOVE = 0xB8
 _MOVE_CONSTANT = re.compile(rb"[\xb8-\xbf](?=(.{4}))", re.DOTALL)
 """mov of a constant into any register: how a program at a fixed address takes a string's."""
@@ -32,6 +39,14 @@ _MOST_A_FUNCTION = 4096
 """Bytes of code for each entry of a table that has them all; Debian's libraries and grpc have 200 to 500."""
 _LONGEST, _LONGEST_PATH = 1 << 16, 256
 _PRINTABLE = bytes(range(0x20, 0x7F))
+
+
+class _Entry(NamedTuple):
+    """One function in the table."""
+
+    size: int
+    offset: int
+    """Where the length of what the language adds stands in the file; what is to be known of the stack follows that."""
 
 
 def has_string(elf: Elf, text: bytes) -> bool:
@@ -64,14 +79,9 @@ def _ends(elf: Elf, string: bytes) -> Iterator[tuple[int, bytes]]:
             at = piece.find(string + b"\0", at + 1)
 
 
-def functions_naming(elf: Elf, names: Collection[str]) -> dict[str, set[int]]:
-    """Give the addresses of the functions that refer to each name; raises ElfError.
-
-    Several refer to the name of one that was inlined into them. What compilers move away from a function, because it is seldom
-    run, counts as one of its own.
-    """
-    places = {at: name for name in names for at, before in _ends(elf, name.encode()) if before[-1:] in (b"", b"\0")}
-    return Functions(elf).referring(places) if places else {}
+def _begins(before: bytes) -> bool:
+    """Whether a string begins behind these bytes."""
+    return before[-1:] in (b"", b"\0")
 
 
 def constants(code: bytes, register: int) -> set[int]:
@@ -80,35 +90,63 @@ def constants(code: bytes, register: int) -> set[int]:
     return {int.from_bytes(match[1], "little") for match in moves.finditer(code)}
 
 
+def callees(base: int, code: bytes) -> set[int]:
+    """Give what code that begins at `base` calls directly, and maybe a few more."""
+    return {base + match.start() + 5 + int.from_bytes(match[1], "little", signed=True) for match in _CALL.finditer(code)}
+
+
 class Functions:
     """The functions in a file's .text, none where no table tells them apart. Every method raises ElfError and nothing else."""
 
     def __init__(self, elf: Elf) -> None:
         self._elf = elf
         self._text = _section(elf, ".text")
-        self._sizes = _function_sizes(elf) if self._text else {}
-        if self._text and self._text.size > _MOST_A_FUNCTION * len(self._sizes):
-            self._sizes = {}  # most have no entry there: who refers to what cannot be told
-        self._starts = sorted(self._sizes)
+        self._entries = _read_entries(elf) if self._text else {}
+        if self._text and self._text.size > _MOST_A_FUNCTION * len(self._entries):
+            self._entries = {}  # most have no entry there: who refers to what cannot be told
+        self._starts = sorted(self._entries)
+
+    def naming(self, names: Collection[str]) -> dict[str, set[int]]:
+        """Give the functions that refer to each name.
+
+        Several refer to the name of one that was inlined into them. What compilers move away from a function, because it is
+        seldom run, counts as one of its own.
+        """
+        return self.referring({at: name for name in names for at, before in _ends(self._elf, name.encode()) if _begins(before)})
 
     def referring(self, places: Mapping[int, str]) -> dict[str, set[int]]:
         """Give the functions that take each of these addresses, under its name."""
         users: dict[str, set[int]] = defaultdict(set)
-        for at, address in self._references(places) if self._starts else ():
+        for at, address in self._references(places) if self._starts and places else ():
             users[places[address]].add(self._starts[max(bisect_right(self._starts, at) - 1, 0)])
         return dict(users)
 
     def code(self, start: int) -> bytes:
         """Give the function at `start`, but no more than 64 KB of it."""
-        return self._elf.read(self._elf.offset_of(start), min(self._sizes[start], _LONGEST))
+        return self._elf.read(self._elf.offset_of(start), min(self._entries[start].size, _LONGEST))
+
+    def is_whole(self, start: int) -> bool:
+        """Tell a function from a part of one that was moved away because it seldom runs.
+
+        In a part the return address is not at the top of the stack, and a probe of its return would replace something else; its
+        entry in the table says so before any instruction, by DW_CFA_def_cfa_offset (DWARF 5, 6.4.2). Or nothing was pushed yet:
+        then it is told by what every function looked for here does, a call through a table of methods.
+        """
+        entry = self._elf.read(self._entries[start].offset, _ENTRY)
+        first = entry[1 + entry[0]] if entry[0] < _ENTRY - 1 else -1
+        return first in _ADVANCES and _INDIRECT.search(self.code(start)) is not None
 
     def _references(self, wanted: Collection[int]) -> Iterator[tuple[int, int]]:
         """Give where code takes an address that is `wanted`, and which."""
-        assert self._text is not None
         is_fixed = min((segment.address for segment in self._elf.segments if segment.kind == PT_LOAD), default=0) > 0
+        for base, code in self._pieces_of_code():
+            yield from _references(code, base, wanted, is_fixed=is_fixed)
+
+    def _pieces_of_code(self) -> Iterator[tuple[int, bytes]]:
+        assert self._text is not None
         for piece in range(0, self._text.size, _PIECE):
-            code = self._elf.read(self._text.offset + piece, min(_PIECE + _OVERLAP, self._text.size - piece))
-            yield from _references(code, self._text.address + piece, wanted, is_fixed=is_fixed)
+            size = min(_PIECE + _OVERLAP, self._text.size - piece)
+            yield self._text.address + piece, self._elf.read(self._text.offset + piece, size)
 
 
 def _references(code: bytes, base: int, wanted: Collection[int], *, is_fixed: bool) -> Iterator[tuple[int, int]]:
@@ -124,13 +162,13 @@ def _references(code: bytes, base: int, wanted: Collection[int], *, is_fixed: bo
             yield base + match.start(), address
 
 
-def _function_sizes(elf: Elf) -> dict[int, int]:
-    """Give the size of every function that can be unwound, by its address; empty when the file has no table of them."""
+def _read_entries(elf: Elf) -> dict[int, _Entry]:
+    """Give every function that can be unwound, by its address; empty when the file has no table of them."""
     section = _section(elf, ".eh_frame")
     if section is None:
         return {}
     body = elf.read(section.offset, section.size)
-    sizes: dict[int, int] = {}
+    found: dict[int, _Entry] = {}
     at, common, has_form = 0, -1, False
     while at + _RECORD.size + 8 <= len(body):
         length, back = _RECORD.unpack_from(body, at)
@@ -142,9 +180,9 @@ def _function_sizes(elf: Elf) -> dict[int, int]:
                 has_form = _has_known_form(body[max(common, 0) : max(common, 0) + 64])
             if has_form:
                 distance, size = _RANGE.unpack_from(body, at + 8)
-                sizes[section.address + at + 8 + distance] = size
+                found[section.address + at + 8 + distance] = _Entry(size, section.offset + at + 16)
         at += 4 + length
-    return sizes
+    return found
 
 
 def _has_known_form(common: bytes) -> bool:
