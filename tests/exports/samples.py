@@ -103,6 +103,8 @@ connections = st.builds(
     bytes_received=_numbers,
     sent_unseen=_numbers,
     received_unseen=_numbers,
+    seen_late=st.booleans(),
+    cut=st.booleans(),
     part=_numbers,
 )
 messages = st.builds(

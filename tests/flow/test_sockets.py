@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 
 from qtap.capture import records
@@ -133,3 +135,52 @@ def test_a_short_connection_without_http_is_one_report() -> None:
     reports.last(one)
     reports.tick(SECOND)
     assert [report.part for report in told.connections] == [0]
+
+
+def told_later(table: ConnectionTable, *given: bytes) -> None:
+    for record in given:
+        table.take(record, 0)
+    table.tick(time.time_ns() + SECOND)
+
+
+def test_tls_that_was_called_unseen_is_corrected_once_a_message_is_seen() -> None:
+    told = Snapshots()
+    table = ConnectionTable(told, Process, body_limit=1 << 20)
+    socket = Stream(10, 4000, 443, sk=0x3000, opened=0)
+    told_later(table, socket.hello(b"", flags=records.CLIENT))
+    (first,) = told.connections
+    assert (first.part, first.protocol, first.incomplete) == (0, "", ["plaintext_not_seen"])
+    handle = Stream(10, 4000, 443, sk=0x3000, handle=0xAB, opened=0)
+    told_later(table, handle.sends(ASK), handle.receives(ANSWER))
+    corrected = told.connections[-1]
+    assert (corrected.id, corrected.protocol, corrected.tls_probe) == (first.id, "http1", "openssl")
+    assert corrected.incomplete == ["attached_mid_connection"]
+    table.stop()
+    last = told.connections[-1]
+    assert last.incomplete == ["attached_mid_connection", "capture_ended"]
+    assert [seen.part for seen in told.connections] == list(range(len(told.connections)))
+    assert [seen.cut for seen in told.connections] == [False] * (len(told.connections) - 1) + [True]
+
+
+def test_what_is_open_when_capture_ends_is_told_of_however_new_it_is() -> None:
+    socket = Stream(10, 4000, 443, sk=0x3000)
+    (told,) = reports_of(socket.hello(client_hello("web.example")))
+    assert (told.sni, told.closed_at, told.incomplete) == ("web.example", 0, ["plaintext_not_seen", "capture_ended"])
+
+
+def test_the_rest_of_a_message_is_no_message_seen() -> None:
+    socket = Stream(10, 4000, 443, sk=0x3000)
+    handle = Stream(10, 4000, 443, sk=0x3000, handle=0xAB, from_start=False)
+    told = reports_of(socket.hello(client_hello("web.example")), handle.receives(b"the end of a body"), socket.closes(1, 2))
+    assert [(seen.tls_probe, seen.incomplete) for seen in told] == [("", ["plaintext_not_seen"])]
+
+
+def test_tls_seen_from_its_start_lacks_nothing() -> None:
+    socket, handle = Stream(10, 4000, 443, sk=0x3000), Stream(10, 4000, 443, sk=0x3000, handle=0xAB)
+    told = reports_of(
+        socket.hello(client_hello("web.example")), handle.sends(ASK), handle.receives(ANSWER), socket.closes(1, 2)
+    )
+    assert [seen.incomplete for seen in told] == [[], []]
+    late = Stream(10, 4000, 443, sk=0x3000, handle=0xAB, from_start=False)
+    told = reports_of(socket.hello(client_hello("web.example")), late.sends(ASK), late.receives(ANSWER), socket.closes(1, 2))
+    assert told[-1].incomplete == ["attached_mid_connection"]

@@ -71,10 +71,11 @@ def _owner(process: Process) -> dict[str, object]:
 
 
 def connection_line(connection: Connection, system: System) -> bytes:
-    """Give the `connection` line (spec qtap.md 3.1): the closing report once `closed_at` is set."""
+    """Give the `connection` line (spec qtap.md 3.1): the last report once it is closed, or capture ends."""
     closed = bool(connection.closed_at)
+    last = closed or connection.cut
     opened_at = rfc3339(connection.opened_at or connection.closed_at)
-    data: dict[str, object] = {"meta": _meta(connection), "tags": _tag_map(connection, system), "finalized": closed}
+    data: dict[str, object] = {"meta": _meta(connection), "tags": _tag_map(connection, system), "finalized": last}
     if connection.part:
         data["part"] = connection.part
     data |= {"direction": connection.direction, "socketProtocol": "tcp"}
@@ -93,7 +94,7 @@ def connection_line(connection: Connection, system: System) -> bytes:
 def _content(connection: Connection) -> dict[str, object]:
     """Say what is inside, and why nothing of it is seen."""
     found: dict[str, object] = {}
-    if connection.protocol or connection.hides_plaintext or connection.closed_at:
+    if connection.protocol or connection.hides_plaintext or connection.closed_at or connection.cut:
         found["l7Protocol"] = connection.protocol or "other"
     if connection.tls_version:
         found["tlsVersion"] = connection.tls_version
@@ -103,8 +104,8 @@ def _content(connection: Connection) -> dict[str, object]:
         found["serverName"] = connection.sni
     if connection.alpn:
         found["alpn"] = connection.alpn
-    if connection.hides_plaintext:
-        found["incomplete"] = ["plaintext_not_seen"]
+    if incomplete := connection.incomplete:
+        found["incomplete"] = incomplete
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from qtap.flow.reach import Unread
-from qtap.flow.sockets import Totals
+from qtap.flow.sockets import Totals, is_late
 from qtap.model import Connection, Transaction
 from qtap.wire import http1, http2
 from qtap.wire.http1_syntax import starts_request
@@ -56,6 +56,7 @@ class Conversation:
         "freed",
         "known_role",
         "observer",
+        "probe",
         "sk",
         "totals",
     )
@@ -78,6 +79,8 @@ class Conversation:
         """The TLS handle is gone: what comes with its address from now on is another's."""
         self.totals = Totals(0, 0, 0)
         """What TCP counted by its end."""
+        self.probe = ""
+        """The TLS library that shows it."""
         self.known_role = False
         self._owner = owner
         self._body_limit = body_limit
@@ -283,6 +286,10 @@ class Conversation:
         self._attach = None
         self.connection.server = direction == IN
         self.known_role = True
+        if self.probe:
+            self.connection.tls_probe = self.probe
+            was_open = bool(self.sk and not self.born)
+            self.connection.seen_late |= is_late(self.probe, was_open=was_open, from_start=self._from_start)
         if not self._owner.speaks(self.connection):
             self.ignore(0)
 

@@ -32,7 +32,9 @@ class Delivery:
     def opened(self, transaction: Transaction) -> None:
         """Complete a transaction that an observer began, and pass it on."""
         connection = transaction.connection
-        connection.protocol = transaction.protocol
+        if connection.protocol != transaction.protocol:
+            connection.protocol = transaction.protocol
+            self._reports.corrected(connection, time.time_ns())
         if not transaction.host:
             transaction.host = _missing_host(transaction)
         elif not connection.host:

@@ -112,7 +112,7 @@ class ReachSink:
 
     def connection_changed(self, connection: Connection) -> None:
         """Pass on what is wanted."""
-        if (connection.closed_at or self._reach.can_tell(connection)) and self._reach.takes(connection):
+        if (connection.closed_at or connection.cut or self._reach.can_tell(connection)) and self._reach.takes(connection):
             self._sink.connection_changed(connection)
 
     def process_seen(self, process: Process) -> None:

@@ -18,6 +18,8 @@ class Reports:
         self._sink = sink
         self._waiting: OrderedDict[str, tuple[int, Connection]] = OrderedDict()
         """Not reported yet, in the order in which they will be."""
+        self._misjudged: set[str] = set()
+        """Of which was told that they carry no HTTP, or that it is not seen."""
         self._open: OrderedDict[str, tuple[int, Connection]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -34,6 +36,11 @@ class Reports:
         self._tell(connection)
         self._open[connection.id] = now + _EVERY, connection
 
+    def corrected(self, connection: Connection, now: int) -> None:
+        """Report a connection that turned out to carry HTTP, if something else was told of it."""
+        if connection.id in self._misjudged:
+            self.at_once(connection, now)
+
     def last(self, connection: Connection) -> None:
         """Report a connection that has closed; once, whoever says so."""
         if not connection.part or connection.id in self._open:
@@ -44,6 +51,15 @@ class Reports:
         """Report it no more."""
         self._waiting.pop(connection.id, None)
         self._open.pop(connection.id, None)
+        self._misjudged.discard(connection.id)
+
+    def stop(self) -> None:
+        """Report what is still open for the last time: capture ends."""
+        for queue in (self._waiting, self._open):
+            while queue:
+                _, (_, connection) = queue.popitem(last=False)
+                connection.cut = not connection.closed_at
+                self._tell(connection)
 
     def tick(self, now: int) -> None:
         """Make the reports that are due."""
@@ -56,5 +72,9 @@ class Reports:
                     self._open[connection.id] = now + _EVERY, connection
 
     def _tell(self, connection: Connection) -> None:
+        if connection.protocol == "other" or connection.hides_plaintext:
+            self._misjudged.add(connection.id)
+        elif connection.protocol:
+            self._misjudged.discard(connection.id)
         self._sink.connection_changed(connection)
         connection.part += 1

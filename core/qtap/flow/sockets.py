@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from qtap.capture.records import CLIENT, IN, SERVER, TOTALS
+from qtap.capture.records import CLIENT, FROM_START, IN, SERVER, TOTALS
 from qtap.flow.reports import Reports
 from qtap.model import Connection
 from qtap.wire import tls_hello
@@ -15,6 +15,8 @@ _LIMIT = 65_536
 """As many connections as the kernel's own table; the oldest goes first."""
 _LINGER = 250_000_000
 """Nanoseconds that a closed socket is kept: longer than its TLS handle's conversation, whose requests belong to it."""
+_TELL_BEGINNINGS = ("openssl", "go", "rustls")
+"""The TLS libraries whose handles are heard of when they begin; of others it is not known how much passed before."""
 _PARTIAL_LIMIT = 1024
 """Hellos of which the rest is awaited."""
 _HELLO_MAX = 4096
@@ -174,5 +176,11 @@ def other(connection: Connection, flags: int, probe: str) -> None:
     connection.protocol = "other"
     if probe:
         connection.tls, connection.tls_probe = True, probe
+        connection.seen_late |= is_late(probe, was_open=not connection.opened_at, from_start=bool(flags & FROM_START))
     else:
         _learn_side(connection, flags)
+
+
+def is_late(probe: str, *, was_open: bool, from_start: bool) -> bool:
+    """Whether plaintext of a TLS connection may have passed before the first that was seen; `was_open`: before capture."""
+    return not from_start and (was_open or probe in _TELL_BEGINNINGS)

@@ -254,6 +254,7 @@ class ConnectionTable:
             self._end(key, conversation, closed or now, "" if closed else "capture_ended")
         self._sockets.stop(now)
         self.delivery.stop(now)
+        self._reports.stop()
 
     def _bound_live_bodies(self) -> None:
         held = [(conversation.held, conversation) for conversation in self._table.values()]
@@ -276,9 +277,8 @@ class ConnectionTable:
         elif connection.process.pid != tgid:  # whoever speaks, not who shook hands
             connection.process = self._process_of(tgid)
         connection.tls = layer != 0
-        connection.tls_probe = records.LAYERS[layer]
         conversation = Conversation(connection, self.delivery, self._limit, sk, from_start=bool(flags & FROM_START))
-        conversation.born = born
+        conversation.born, conversation.probe = born, records.LAYERS[layer]
         if len(self._table) >= _TABLE_LIMIT:
             self._evict()
         self._index.add(key, conversation)
@@ -370,16 +370,16 @@ class ConnectionTable:
         conversation.end(at, reason or "connection_closed")
         self.delivery.ended(connection)
         self._index.remove(key, conversation)
-        self._report_end(conversation)
+        self._report_end(conversation, is_open=reason == "capture_ended")
 
-    def _report_end(self, conversation: Conversation) -> None:
+    def _report_end(self, conversation: Conversation, *, is_open: bool) -> None:
         connection = conversation.connection
         if self._sockets.holds(conversation.sk, connection):
             return
         if connection.closed_at:
             conversation.count_up()
             self._reports.last(connection)
-        else:
+        elif not is_open:
             self._reports.forget(connection)
 
     def _evict(self) -> None:

@@ -38,7 +38,7 @@ class Connection(msgspec.Struct, omit_defaults=True):
     """True when this process is the side that answers requests."""
     tls: bool = False
     tls_probe: str = ""
-    """The library whose probe showed the plaintext, for example `openssl`."""
+    """The library whose probe showed messages in its plaintext, for example `openssl`."""
     sni: str = ""
     host: str = ""
     """The Host, or authority, of its first request, without its port."""
@@ -61,6 +61,10 @@ class Connection(msgspec.Struct, omit_defaults=True):
     sent_unseen: int = 0
     """Bytes of a plain HTTP connection, captured from its start to its end, that passed and that nobody copied."""
     received_unseen: int = 0
+    seen_late: bool = False
+    """It is TLS whose plaintext may have passed unseen: it was open before capture, or before its library had probes."""
+    cut: bool = False
+    """Capture ended while it was open: this is its last report."""
     part: int = 0
     """How many reports of it were made before this one."""
 
@@ -75,6 +79,16 @@ class Connection(msgspec.Struct, omit_defaults=True):
     def hides_plaintext(self) -> bool:
         """It is TLS, and no library showed what is inside."""
         return self.tls and not self.tls_probe
+
+    @property
+    def incomplete(self) -> list[str]:
+        """Say what of it was not seen, in the words of docs/output.md."""
+        reasons = {
+            "plaintext_not_seen": self.hides_plaintext,
+            "attached_mid_connection": self.seen_late and not self.hides_plaintext,
+            "capture_ended": self.cut,
+        }
+        return [reason for reason, holds in reasons.items() if holds]
 
     @property
     def direction(self) -> str:
