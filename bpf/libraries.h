@@ -40,6 +40,7 @@ static __always_inline int on_map(const struct saved *regs) {
         return 0;
     key.ino = read_u64(inode + OFF_INODE_INO);
     key.superblock = read_u64(inode + OFF_INODE_SB);
+    key.generation = (u32)read_u64(inode + OFF_INODE_GENERATION);
     if (seen_libraries.lookup(&key))
         return 0;
     u32 seen = 1;
@@ -50,6 +51,7 @@ static __always_inline int on_map(const struct saved *regs) {
         .tgid = bpf_get_current_pid_tgid() >> 32,
         .pos = key.ino,
         .handle = key.superblock,
+        .sk = key.generation,
     };
     emit_bare(&h, 0);
     return 0;

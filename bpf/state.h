@@ -157,9 +157,11 @@ struct walk {
     u16 rest;    /* flags for what was not copied */
 };
 
+/* The number of an inode is used again once its file is gone; most file systems then give it another generation. */
 struct seen_key {
     u64 ino;
     u64 superblock;
+    u64 generation;
 };
 BPF_TABLE("lru_hash", struct seen_key, u32, seen_libraries, 16384);
 

@@ -70,12 +70,12 @@ def test_what_took_long_is_kept_for_that_very_file(tmp_path: Path, monkeypatch: 
     first.keep()
     (kept,) = cache.iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(Examiner, "_look", lambda *_: pytest.fail("it was looked into again"))
+    monkeypatch.setattr(Examiner, "_look", lambda *_, **__: pytest.fail("it was looked into again"))
     assert look(Examiner(cache=cache), program) == found
     monkeypatch.undo()
     # The same content in another file may be a forgery in every other respect.
     other = Path(shutil.copy(program, tmp_path / "other"))
-    monkeypatch.setattr(Examiner, "_look", lambda *_: Finding(problem="looked"))
+    monkeypatch.setattr(Examiner, "_look", lambda *_, **__: iter([Finding(problem="looked")]))
     assert look(Examiner(cache=cache), other).problem == "looked"
 
 
@@ -99,7 +99,7 @@ def test_a_cache_that_others_could_have_written_is_ignored(tmp_path: Path, monke
     first.keep()
     (kept,) = cache.iterdir()
     os.chmod(kept, 0o666)  # noqa: PTH101, S103
-    monkeypatch.setattr(Examiner, "_look", lambda *_: Finding(problem="looked"))
+    monkeypatch.setattr(Examiner, "_look", lambda *_, **__: iter([Finding(problem="looked")]))
     assert look(Examiner(cache=cache), program).problem == "looked"
 
 
@@ -112,5 +112,5 @@ def test_what_was_not_asked_for_longest_is_forgotten(tmp_path: Path, monkeypatch
     for file in (files[0], files[1], files[0], files[2]):
         look(first, file)
     first.keep()
-    monkeypatch.setattr(Examiner, "_look", lambda *_: Finding(problem="looked"))
+    monkeypatch.setattr(Examiner, "_look", lambda *_, **__: iter([Finding(problem="looked")]))
     assert [look(Examiner(cache=cache), file).problem for file in files] == ["", "looked", ""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -29,7 +30,7 @@ class Kernel:
         self.seeking: set[int] = set()
         self.added: list[Bytecode] = []
         self.probed: list[str] = []
-        self.released: list[int] = []
+        self.removed: list[int] = []
 
     def has_sought(self, pid: int) -> bool:
         return pid in self.seeking
@@ -40,14 +41,15 @@ class Kernel:
     def lacks(self, programs: Iterable[str]) -> bool:
         return not set(programs) <= {program for code in self.added for program in code.programs}
 
-    def probe(self, _path: str, program: str, _offsets: Sequence[int], **_how: object) -> None:
+    def probe(self, _path: str, program: str, _offsets: Sequence[int], **_how: object) -> list[int]:
         self.probed.append(program)
+        return [len(self.probed)]
 
     def load_soon(self) -> None:
         raise VerifierError("go_read_enter: Argument list too long")
 
-    def release(self, pid: int) -> None:
-        self.released.append(pid)
+    def remove(self, links: Iterable[int]) -> None:
+        self.removed += links
 
 
 @pytest.fixture
@@ -89,17 +91,21 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nothing_installed")
-def test_a_kernel_that_refuses_programs_for_rare_libraries_leaves_the_others(kernel: Kernel) -> None:
+def test_a_kernel_that_refuses_programs_for_rare_libraries_leaves_the_others(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rest = Bytecode([], {})
     prober = Prober(cast("Engine", kernel), rest=lambda: rest)
     prober.start()
-    prober.seek(1 << 30)  # no process has this number
-    prober.exited(1 << 30)
+    monkeypatch.setattr(probes, "any_bio_points", lambda _: [ProbePoint("BIO_read", 64, "bio_enter_read")])
+    prober.seek(os.getpid())
+    prober.exited(os.getpid())
     end = time.monotonic() + PATIENCE
-    while not kernel.released and time.monotonic() < end:
+    while not kernel.removed and time.monotonic() < end:
         time.sleep(0.01)
     prober.stop()
-    assert (prober.complete, kernel.added, kernel.released) == (True, [rest], [1 << 30])
+    assert (prober.complete, kernel.added) == (True, [rest])
+    assert kernel.removed == list(range(1, len(kernel.probed) + 1))
 
 
 @pytest.mark.usefixtures("nothing_installed")
@@ -131,7 +137,7 @@ def test_what_waits_for_its_programs_is_found_again_when_its_process_is_gone(
     found = [Library("it", str(tmp_path / name), inode, 1, "") for name in ("first", "second")]
     monkeypatch.setattr("qtap.capture.probes.Executables.running", lambda _: found[:1])
     point = ProbePoint("crypto/tls.(*Conn).Close", 64, "go_close")
-    monkeypatch.setattr("qtap.capture.probes.Examiner.examine", lambda *_: Finding(points={"Go": [point]}))
+    monkeypatch.setattr("qtap.capture.probes.Examiner.look", lambda *_: iter([Finding(points={"Go": [point]})]))
     compiled = threading.Event()
 
     def slow() -> Bytecode:

@@ -75,6 +75,11 @@ class ElfFile:
         self.close()
 
     @property
+    def descriptor(self) -> int:
+        """The file, while it is open here."""
+        return self._fd
+
+    @property
     def descriptor_path(self) -> str:
         """A path that leads to this very file while it is open here, whatever becomes of the process that it was found in."""
         return f"/proc/self/fd/{self._fd}"
@@ -140,7 +145,7 @@ class ElfFile:
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             raise ElfError(f"{self.path!r} is not a regular file")
-        self.size = status.st_size
+        self.size, self.device = status.st_size, status.st_dev
         ident, _, self.machine, _, _, *rest = _HEADER.unpack(self.read(0, _HEADER.size))
         if ident[:4] != b"\x7fELF":
             raise ElfError(f"{self.path!r} is not an ELF file")

@@ -104,9 +104,7 @@ class Engine:
         self._maps: dict[str, int] = {}
         self._code: dict[str, bytes] = {}
         self.add(code)
-        self._links: list[int] = []
-        self._links_of: dict[int, list[int]] = {}
-        """Those in one process alone."""
+        self._links: set[int] = set()
         left_out = (*_HEAD_PROGRAMS * (scope.level == "full"), *_JAVA_PROGRAMS * (not java))
         self._programs = self._load(left_out)
         self._cpus = _possible_cpus()
@@ -163,25 +161,34 @@ class Engine:
 
     def _attach(self, tracepoints: dict[str, str]) -> None:
         for program, name in tracepoints.items():
-            self._links.append(bpf.attach_raw_tracepoint(self._programs[program], name))
+            self._links.add(bpf.attach_raw_tracepoint(self._programs[program], name))
 
-    def probe(self, path: str, program: str, offsets: Sequence[int], *, at_return: bool, pid: int = 0) -> None:
-        """Run `program` at file offsets of the file at `path`, in every process or in `pid` alone; raises OSError."""
+    def probe(self, path: str, program: str, offsets: Sequence[int], *, at_return: bool, pid: int = 0) -> list[int]:
+        """Run `program` at file offsets of the file at `path`, in every process or in `pid` alone; raises OSError.
+
+        Gives what `remove` takes.
+        """
         if program not in self._code:
             raise OSError(errno.ENOENT, "the programs for it could not be compiled")
         fd = self._programs.get(program) or self._load_late(program)
-        links = self._links_of.setdefault(pid, []) if pid else self._links
+        links: list[int] = []
         if self.multi and (not pid or Host().version >= _MULTI_FOR_ALL_THREADS):
             links.append(bpf.attach_uprobes(fd, path, offsets, at_return=at_return, pid=pid))
-            return
-        event_type = int(_UPROBE_PMU.read_text())
-        for offset in offsets:
-            links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type, pid=pid))
+        else:
+            event_type = int(_UPROBE_PMU.read_text())
+            for offset in offsets:
+                links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type, pid=pid))
+                self._links.update(links)  # the next one may fail
+        self._links.update(links)
+        return links
 
-    def release(self, pid: int) -> None:
-        """Remove the probes that were set in this process alone."""
-        for fd in self._links_of.pop(pid, ()):
-            os.close(fd)
+    def remove(self, links: Iterable[int]) -> None:
+        """Remove probes: none is hit any more some ms later. The kernel takes 50 to 100 ms for each link, of all at once."""
+        ours = self._links.intersection(links)
+        self._links -= ours
+        if ours:
+            with ThreadPoolExecutor(len(ours)) as pool:
+                list(pool.map(os.close, ours))
 
     def has_sought(self, pid: int) -> bool:
         """Whether a TLS handle of this process passed ciphertext without a socket since this was asked last."""
@@ -246,9 +253,9 @@ class Engine:
     def _configure(self) -> None:
         bpf.update(self._maps["config"], bytes(4), _CONFIG.pack(*self._config))
 
-    def forget_library(self, inode: int, superblock: int) -> None:
+    def forget_library(self, inode: int, superblock: int, generation: int) -> None:
         """Tell of this library again when it is mapped next."""
-        bpf.delete(self._maps["seen_libraries"], struct.pack("<QQ", inode, superblock))
+        bpf.delete(self._maps["seen_libraries"], struct.pack("<QQQ", inode, superblock, generation))
 
     def counters(self, unfreed: int = 0) -> dict[str, int]:
         """Give the kernel's counters since the start, by name.
@@ -275,7 +282,7 @@ class Engine:
 
     def close(self) -> None:
         """Detach everything. The kernel waits 50 to 100 ms for each link: a child is the last that has them, and waits."""
-        links = [*self._links, *(fd for links in self._links_of.values() for fd in links)]
+        links = [*self._links]
         hears, tells = os.pipe()
         if links and os.fork() == 0:
             for fd in (0, 1, 2, tells):
@@ -288,7 +295,6 @@ class Engine:
         self._programs.clear()
         self._maps.clear()
         self._links.clear()
-        self._links_of.clear()
 
 
 def _possible_cpus() -> int:

@@ -10,12 +10,13 @@ import hashlib
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from qtap.capture.elf import Elf, ElfError
+from qtap.capture.go import GO
 from qtap.capture.kept import keep, read_kept
 from qtap.capture.libraries import Library
 from qtap.capture.probe import ProbePoint, TlsLibrary
@@ -41,7 +42,8 @@ class Examiner:
     """Looks into files for the TLS libraries called `chosen`; `keep` writes down what took long."""
 
     def __init__(self, chosen: Collection[str] = NAMES, cache: Path = CACHE) -> None:
-        self._libraries = [library for library in TLS_LIBRARIES if library.name in chosen]
+        # Go's first: its programs are often new, make a request at once, and are told soonest.
+        self._libraries = sorted((one for one in TLS_LIBRARIES if one.name in chosen), key=lambda one: one is not GO)
         self._folder = cache
         self._name = f"probes-{_code_id(chosen)}.json"
         self._known = _decode(read_kept(cache / self._name))
@@ -49,19 +51,32 @@ class Examiner:
 
     def examine(self, elf: Elf, library: Library) -> Finding:
         """Say what the open file of `library` holds. Raises ElfError."""
-        key = f"{elf.identity} {library.executable}"
+        return joined(self.look(elf, library))
+
+    def look(self, elf: Elf, library: Library, *, only_go: bool = False) -> Iterator[Finding]:
+        """Give what the open file of `library` holds part by part, as soon as each is found. Raises ElfError."""
+        key = f"{elf.identity} {'go' if only_go else library.executable}"
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)
-            return known
-        began = time.monotonic()
-        finding = self._look(elf, library)
-        if time.monotonic() - began > _SLOW:
-            self._known[key] = finding
+            yield known
+            return
+        found: list[Finding] = []
+        took = 0.0
+        parts = self._look(elf, library, only_go=only_go)
+        while True:
+            began = time.monotonic()
+            part = next(parts, None)
+            took += time.monotonic() - began
+            if part is None:
+                break
+            found.append(part)
+            yield part
+        if took > _SLOW:
+            self._known[key] = joined(found)
             self._is_new = True
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
-        return finding
 
     def keep(self) -> None:
         """Write down what is new and took long."""
@@ -69,21 +84,28 @@ class Examiner:
             keep(self._folder, self._name, msgspec.json.encode(self._known))
             self._is_new = False
 
-    def _look(self, elf: Elf, library: Library) -> Finding:
+    def _look(self, elf: Elf, library: Library, *, only_go: bool) -> Iterator[Finding]:
         if not library.executable:
             named = library_of(os.path.basename(library.name))  # noqa: PTH119  a name of another namespace
             points = named.probe_points(elf) if named in self._libraries and named else []
             missing = named in self._libraries and not points
             problem = "it lacks the functions that carry plaintext" if missing else ""
-            return Finding({named.name: points} if named and points else {}, problem)
-        found: dict[str, list[ProbePoint]] = {}
-        problems = []
+            yield Finding({named.name: points} if named and points else {}, problem)
+            return
         for candidate in self._libraries:
-            if candidate.in_executables:
+            if candidate.in_executables and (candidate is GO or not only_go):
                 points, problem = _carried(elf, candidate)
-                found |= {candidate.name: points} if points else {}
-                problems += [problem] if problem else []
-        return Finding(found, "; ".join(problems))
+                yield Finding({candidate.name: points} if points else {}, problem)
+
+
+def joined(parts: Iterable[Finding]) -> Finding:
+    """Make one of what a file's parts hold."""
+    points: dict[str, list[ProbePoint]] = {}
+    problems: list[str] = []
+    for part in parts:
+        points |= part.points
+        problems += [part.problem] if part.problem else []
+    return Finding(points, "; ".join(problems))
 
 
 def _carried(elf: Elf, library: TlsLibrary) -> tuple[list[ProbePoint], str]:

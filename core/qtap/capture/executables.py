@@ -19,8 +19,7 @@ from qtap.capture.pclntab import is_go
 
 _KNOWN = 16384
 """Files remembered; one that was forgotten is looked into again."""
-
-
+_Key = tuple[int, int, int]
 _FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
@@ -40,11 +39,13 @@ class Executables:
         """Look into the files of these folders, one at each step, for programs that Go built: give those not given before.
 
         Such a tool makes its first request a few milliseconds after it was executed, sooner than its file can be looked into.
+        They are given again when they run: these steps tell only what they are.
         """
+        given: OrderedDict[_Key, None] = OrderedDict()
         for folder in dict.fromkeys(os.path.realpath(folder) for folder in folders):
             with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
-                    yield self._examine(entry.path, os.path.realpath(entry.path), is_wanted=is_go)
+                    yield self._examine(entry.path, os.path.realpath(entry.path), given, is_wanted=is_go)
 
     def of(self, pid: int) -> Iterator[Library]:
         """Give the executable of one process unless it was given before; none when the process is gone or the kernel's own."""
@@ -53,24 +54,27 @@ class Executables:
             name = os.readlink(path)  # noqa: PTH115
         except OSError:
             return
-        for library in self._examine(path, name):
+        for library in self._examine(path, name, self._known):
             library.pids.append(pid)
             yield library
 
-    def _examine(self, path: str, name: str, is_wanted: Callable[[Elf], bool] = lambda _: True) -> list[Library]:
+    def _examine(
+        self, path: str, name: str, given: OrderedDict[_Key, None], is_wanted: Callable[[Elf], bool] = lambda _: True
+    ) -> list[Library]:
         """Open one file, unless it was given before; none when it cannot be read."""
         try:
             status = os.stat(path)  # noqa: PTH116  once a process
             key = status.st_dev, status.st_ino, status.st_mtime_ns
-            if key in self._known or not stat.S_ISREG(status.st_mode):
+            if key in given or key in self._known or not stat.S_ISREG(status.st_mode):
                 return []
             with Elf(path) as elf:
                 if not is_wanted(elf):
                     return []
                 library = Library(name, path, status.st_ino, status.st_size, elf.build_id, pids=[], executable=True)
+                library.modified = status.st_mtime_ns
         except (OSError, ElfError):
             return []
-        self._known[key] = None
-        if len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
+        given[key] = None
+        if len(given) > _KNOWN:
+            given.popitem(last=False)
         return [library]

@@ -21,8 +21,12 @@ from qtap.capture.tls import library_of
 _MAPPING = re.compile(rb"\n([0-9a-f]+)-([0-9a-f]+) ..x. [0-9a-f]+ ([0-9a-f]+):([0-9a-f]+) (\d+) +(/.*\.so.*)")
 """Address range, device, inode and path of a shared object's executable mapping (Documentation/filesystems/proc.rst, 1.1)."""
 _DELETED = " (deleted)"
-_LEAST = 1 << 16
+LEAST = 1 << 16
 """Bytes of the smallest file that can carry a TLS library; bpf/libraries.h has the same."""
+
+
+Identity = tuple[int, int, str, int]
+"""Inode, size, build id, and time of change: the number of an inode is used again once its file is gone."""
 
 
 class Library(msgspec.Struct):
@@ -44,11 +48,13 @@ class Library(msgspec.Struct):
     """The processes that have mapped it, in order of discovery."""
     executable: bool = False
     """A program or a shared object of any name, which may carry TLS libraries in its own file."""
+    modified: int = 0
+    """When its content changed last, nanoseconds since the epoch."""
 
     @property
-    def identity(self) -> tuple[int, int, str]:
+    def identity(self) -> Identity:
         """The same for one file seen through several containers, whose overlays differ in device number only."""
-        return self.inode, self.size, self.build_id
+        return self.inode, self.size, self.build_id, self.modified
 
 
 _Places = dict[tuple[bytes, bytes, bytes], Library | None]
@@ -56,12 +62,12 @@ _Places = dict[tuple[bytes, bytes, bytes], Library | None]
 
 def libraries(procfs: Path = Path("/proc"), cache: Path = Path("/etc/ld.so.cache")) -> Iterator[Library]:
     """Give each file once: those that processes have mapped, then the TLS libraries that only the linker knows."""
-    found: dict[tuple[int, int, str], Library] = {}
+    found: dict[Identity, Library] = {}
     places: _Places = {}
     for pid in sorted(int(entry) for entry in os.listdir(procfs) if entry.isdigit()):  # noqa: PTH208  50 us against 300
         _add_mapped(procfs, pid, found, places)
     for name in library_paths(cache, _is_named):
-        library = _examine(os.path.realpath(name), os.path.realpath(name))
+        library = file_of(os.path.realpath(name), os.path.realpath(name))
         if library:
             found.setdefault(library.identity, library)
     yield from found.values()
@@ -72,7 +78,7 @@ def libraries_of(pid: int, procfs: Path = Path("/proc"), inode: int = 0) -> Iter
 
     With `inode`, that file and those that are TLS libraries by their name.
     """
-    found: dict[tuple[int, int, str], Library] = {}
+    found: dict[Identity, Library] = {}
     _add_mapped(procfs, pid, found, {}, inode)
     yield from found.values()
 
@@ -91,7 +97,7 @@ def libraries_in_root(pid: int, procfs: Path = Path("/proc")) -> Iterator[Librar
         except OSError:
             continue
         for name in names:
-            if _is_named(name) and (library := _examine(f"{folder}/{name}", f"{root}/{name}")):
+            if _is_named(name) and (library := file_of(f"{folder}/{name}", f"{root}/{name}")):
                 yield library
 
 
@@ -99,7 +105,7 @@ def _is_named(basename: str) -> bool:
     return library_of(basename) is not None
 
 
-def _add_mapped(procfs: Path, pid: int, found: dict[tuple[int, int, str], Library], places: _Places, inode: int = 0) -> None:
+def _add_mapped(procfs: Path, pid: int, found: dict[Identity, Library], places: _Places, inode: int = 0) -> None:
     """Add what `pid` has mapped; `places` remembers files by device and inode, so that each is opened once."""
     for mapping in _mappings(procfs, pid):
         place = (mapping[3], mapping[4], mapping[5])
@@ -142,23 +148,23 @@ def _examine_mapping(procfs: Path, pid: int, mapping: re.Match[bytes]) -> Librar
             continue
         # Another namespace may hold another file of the same name and inode number, so the bare name must match fully.
         if status.st_ino == inode and (path != name or status.st_dev == device):
-            library = _examine(name, path)
+            library = file_of(name, path)
             if library:
                 library.deleted = mapping[6].endswith(_DELETED.encode())
             return library
     return None
 
 
-def _examine(name: str, path: str) -> Library | None:
+def file_of(name: str, path: str) -> Library | None:
     """Describe the file at `path`; None when it is gone, no regular file, or cannot hold a TLS library."""
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
     is_named = _is_named(name.rpartition("/")[2])
-    if not stat.S_ISREG(status.st_mode) or (status.st_size < _LEAST and not is_named):
+    if not stat.S_ISREG(status.st_mode) or (status.st_size < LEAST and not is_named):
         return None
-    library = Library(name, path, status.st_ino, status.st_size, "", executable=not is_named)
+    library = Library(name, path, status.st_ino, status.st_size, "", executable=not is_named, modified=status.st_mtime_ns)
     try:
         with Elf(path) as elf:
             library.build_id = elf.build_id

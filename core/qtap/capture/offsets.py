@@ -24,6 +24,7 @@ OFFSETS = {
     "OFF_INODE_INO": ("inode", "i_ino"),
     "OFF_INODE_SIZE": ("inode", "i_size"),
     "OFF_INODE_SB": ("inode", "i_sb"),
+    "OFF_INODE_GENERATION": ("inode", "i_generation"),
     "OFF_SOCKET_FILE": ("socket", "file"),
     "OFF_SOCKET_SK": ("socket", "sk"),
     "OFF_SK_PROTOCOL": ("sock", "sk_protocol"),

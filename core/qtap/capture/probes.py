@@ -1,26 +1,27 @@
-"""Setting probes: on every TLS library known at the start, and on new ones as processes map them."""
+"""Setting probes: on every TLS library known at the start, and on new ones as they are written, executed and mapped."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import queue
 import threading
 import time
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
 
 from qtap.capture.bio import any_bio_points
 from qtap.capture.bpf import VerifierError
 from qtap.capture.compiler import Bytecode, CompileError
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
-from qtap.capture.examine import Examiner, Finding
+from qtap.capture.examine import Examiner, Finding, joined
 from qtap.capture.executables import Executables
-from qtap.capture.libraries import Library, libraries, libraries_in_root, libraries_of
-from qtap.capture.probe import ProbePoint
+from qtap.capture.libraries import Identity, Library, libraries, libraries_in_root, libraries_of
+from qtap.capture.probed import Probed, set_points
 from qtap.capture.tls import NAMES
+from qtap.capture.workbench import Job, Steps, Workbench
+from qtap.capture.written import Written
 
 _log = logging.getLogger("qtap")
 _REMEMBERED = 65_536
@@ -36,11 +37,9 @@ class Prober:
 
     def __init__(self, engine: Engine, chosen: Collection[str] = NAMES, rest: Callable[[], Bytecode] | None = None) -> None:
         """`rest` gives, in seconds, the programs that `engine` has not."""
-        self.count = 0
-        """Probes set so far."""
         self.attached: list[str] = []
         """Names of the files that had probes when `complete` came to hold."""
-        self.findings: OrderedDict[tuple[int, int, str], Finding] = OrderedDict()
+        self.findings: OrderedDict[Identity, Finding] = OrderedDict()
         """What each file holds, by `Library.identity`; read by other threads."""
         self.complete = False
         """Whether what was known at the start is attached, all of it."""
@@ -51,51 +50,71 @@ class Prober:
         """Those that need programs which are not there yet."""
         self._sought: OrderedDict[int, float] = OrderedDict()
         """The processes that have probes of their own, and when it is seen whether they need them."""
+        self._own: dict[int, list[int]] = {}
+        """The probes that processes have for themselves."""
+        self._under_way: set[Identity] = set()
         self._engine = engine
+        self._written: Written | None = None
+        self._probed = Probed(engine)
         self._examiner = Examiner(chosen)
         self._executables = Executables()
-        self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._bench = Workbench()
         self._thread = threading.Thread(target=self._run, name="qtap-probes", daemon=True)
+
+    @property
+    def count(self) -> int:
+        """Probes set so far."""
+        return self._probed.count
+
+    def watch_files(self) -> None:
+        """Begin to look into what is written before it is executed, and to remove probes from what is written over."""
+        try:
+            self._probed.start()
+            self._written = Written()
+            self._bench.watch(self._written.fd, self._take_written)
+        except OSError as error:
+            _log.debug("what is written is not looked into before it is executed: %s", error)
 
     def attach_known(self) -> None:
         """Attach every library that the linker or a running process holds, but those that `complete` waits for."""
-        self._attach_all(libraries())
-        self._attach_all(self._executables.running())
+        for found in (libraries(), self._executables.running()):
+            for _ in self._attach_all(found):
+                pass
 
     def start(self) -> None:
         """Begin to attach what waits, and what `mapped` and `executed` tell of."""
-        self._jobs.put(self._complete)
+        self._put(self._complete)
         self._thread.start()
 
     @property
-    def thread_id(self) -> int:
-        """What the kernel calls the thread, once started: a new program may make its first request before that has its turn."""
-        return self._thread.native_id or 0
+    def urgent_threads(self) -> tuple[int, ...]:
+        """What the kernel calls the threads, once started: a new program may run before they have their turn."""
+        return self._thread.native_id or 0, self._probed.thread_id
 
-    def mapped(self, pid: int, inode: int, superblock: int) -> None:
+    def mapped(self, pid: int, inode: int, superblock: int, generation: int) -> None:
         """Tell that `pid` mapped a library never seen before; returns at once."""
-        self._jobs.put(lambda: self._attach_mapped(pid, inode, superblock))
+        self._put(lambda: self._attach_mapped(pid, inode, superblock, generation))
 
     def rooted(self, pid: int) -> None:
         """Tell that `pid` has another root directory, as the first process of a new container has; returns at once."""
-        self._jobs.put(lambda: self._attach_all(libraries_in_root(pid)))
+        self._put(lambda: self._attach_all(libraries_in_root(pid)))
 
     def executed(self, pid: int) -> None:
         """Tell that `pid` began to run a program, of which nothing is known; returns at once."""
         self.exited(pid)
-        self._jobs.put(lambda: self._attach_all(self._executables.of(pid)))
+        self._put(lambda: self._attach_all(self._executables.of(pid)))
 
     def seek(self, pid: int) -> None:
         """Tell that TLS handles of `pid` have no socket, though its library's BIOs for memory are probed; returns at once."""
         self._sought[pid] = time.monotonic() + _NEEDED_FOR
-        self._jobs.put(lambda: self._attach_bios(pid))
+        self._put(lambda: self._attach_bios(pid))
         if len(self._sought) > _SOUGHT_LIMIT:
             self.exited(next(iter(self._sought)))
 
     def exited(self, pid: int) -> None:
         """Tell that a process is gone; returns at once."""
         if self._sought.pop(pid, None) is not None:
-            self._jobs.put(lambda: self._engine.release(pid))
+            self._put(lambda: self._engine.remove(self._own.pop(pid, [])))
 
     def drop_unneeded(self) -> list[int]:
         """Remove probes of processes all of whose TLS handles had sockets for five minutes; give the processes, at once."""
@@ -110,7 +129,8 @@ class Prober:
     def stop(self) -> None:
         """End the thread: it touches the engine no more."""
         self._stopping = True
-        self._jobs.put(None)
+        self._bench.stop()
+        self._probed.stop()
         # A compiler at work ends with this process, and nothing is done with what it gives.
         if self._thread.is_alive() and not self._compiles:
             self._thread.join(timeout=1)
@@ -122,7 +142,8 @@ class Prober:
             _log.warning("only OpenSSL can be probed: %s", error)
         waiting, self._waiting = self._waiting, []
         if all(map(_is_there, waiting)):
-            self._attach_all(waiting)
+            for _ in self._attach_all(waiting):
+                pass
         else:  # the process that it was found in is gone, and another one may run it
             self._executables = Executables()
             self.attach_known()
@@ -140,63 +161,107 @@ class Prober:
         if code is not None and not self._stopping:
             self._engine.add(code)
 
+    def _put(self, job: Job) -> None:
+        self._bench.put(job)
+
     def _run(self) -> None:
-        installed = self._executables.installed()
-        while not self._stopping and (job := self._next_job(installed)) is not None:
-            job()
+        self._bench.run(self._attach_installed(), lambda: self._written.resting or None if self._written else None)
 
-    def _next_job(self, installed: Iterator[list[Library]]) -> Callable[[], object] | None:
-        """Give what waits, which is urgent; when nothing does, the next installed file."""
-        with contextlib.suppress(queue.Empty):
-            return self._jobs.get_nowait()
-        found = next(installed, None)
-        return self._jobs.get() if found is None else lambda: self._attach_all(found)
+    def _take_written(self) -> None:
+        assert self._written
+        self._written.resume()
+        for file, library in self._written.take():
+            self._bench.begin(self._attach_written(file, library))
 
-    def _attach_mapped(self, pid: int, inode: int, superblock: int) -> None:
+    def _attach_written(self, file: int, library: Library) -> Steps:
+        try:
+            yield from self._attach_all([library], expected=True)
+        finally:
+            os.close(file)
+
+    def _attach_installed(self) -> Steps:
+        for found in self._executables.installed():
+            for library in found:
+                self._attach_go(library)
+            yield
+        self._examiner.keep()
+
+    def _attach_go(self, library: Library) -> None:
+        """Set the probes of Go's crypto/tls alone; the rest of the program is looked into once it is executed."""
+        if library.identity in self.findings:
+            return
+        try:
+            with Elf(library.path) as elf:
+                for part in self._examiner.look(elf, library, only_go=True):
+                    for name, points in part.points.items():
+                        self._probed.set(elf, library, name, points)
+        except (ElfError, OSError, VerifierError) as error:
+            _log.debug("no probes in %s before it is executed: %s", library.name, error)
+
+    def _attach_mapped(self, pid: int, inode: int, superblock: int, generation: int) -> Steps:
         found = list(libraries_of(pid, inode=inode))
-        self._attach_all(found)
+        yield from self._attach_all(found)
         # The process may be gone, and its view of the file with it.
         known = any(library.inode == inode and library.identity in self.findings for library in found)
         if not known and not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110  once a library
-            self._engine.forget_library(inode, superblock)
+            self._engine.forget_library(inode, superblock, generation)
 
     def _attach_bios(self, pid: int) -> None:
         """Set probes for BIOs of any kind in one process: it brought its own."""
         for path in [*(library.path for library in libraries_of(pid)), f"/proc/{pid}/exe"]:
             try:
                 with Elf(path) as elf:
-                    self._set(elf.descriptor_path, any_bio_points(elf), pid)
+                    links = set_points(self._engine, elf.descriptor_path, any_bio_points(elf), pid)
+                    self._own.setdefault(pid, []).extend(links)
             except (ElfError, OSError, VerifierError) as error:
                 _log.debug("no probes for the BIOs of %d in %s: %s", pid, path, error)
 
-    def _attach_all(self, found: Iterable[Library]) -> None:
+    def _attach_all(self, found: Iterable[Library], *, expected: bool = False) -> Steps:
+        """Set the probes of all these files; `expected`: they may be executed soon, under another name."""
         for library in found:
             if self._stopping:
                 return
-            has_probes = library.identity not in self.findings and self._attach(library)
-            if has_probes and not self.complete:
-                self.attached.append(library.name)
+            identity = library.identity
+            if identity in self.findings or identity in self._under_way:
+                continue
+            self._under_way.add(identity)
+            try:
+                yield from self._attach(library, expected=expected)
+            finally:
+                self._under_way.discard(identity)
         self._examiner.keep()
 
-    def _attach(self, library: Library) -> bool:
+    def _attach(self, library: Library, *, expected: bool) -> Steps:
         """Set the probes of one file; the reason is logged when that cannot be done, unless the file is out of reach by now.
 
         While programs are compiled, what needs them is left to `_complete`.
         """
+        parts: list[Finding] = []
         try:
             with Elf(library.path) as elf:
-                finding = self._examiner.examine(elf, library)
-                points = [point for points in finding.points.values() for point in points]
-                if self._compiles and self._engine.lacks(point.enter or point.leave for point in points):
-                    self._waiting.append(library)
-                    return False
-                self._set(elf.descriptor_path, points)
+                self._probed.drop_stale(elf.descriptor)
+                for part in self._examiner.look(elf, library):
+                    if self._waits(part):
+                        self._waiting.append(library)
+                        return
+                    for name, points in part.points.items():
+                        self._probed.set(elf, library, name, points)
+                    parts.append(part)
+                    yield
+            finding = joined(parts)
         except (ElfError, OSError, VerifierError) as error:
             if not os.path.exists(library.path):  # noqa: PTH110  a process that is gone took its view of the file with it
-                return False
+                return
             finding = Finding(problem=library.problem or str(error))
+        if expected and not finding.points:
+            return  # its name may tell more
         self._remember(library, finding)
-        return bool(finding.points)
+        if finding.points and not self.complete:
+            self.attached.append(library.name)
+
+    def _waits(self, part: Finding) -> bool:
+        programs = [point.enter or point.leave for points in part.points.values() for point in points]
+        return self._compiles and self._engine.lacks(programs)
 
     def _remember(self, library: Library, finding: Finding) -> None:
         self.findings[library.identity] = finding
@@ -204,17 +269,6 @@ class Prober:
             self.findings.popitem(last=False)
         if finding.problem:
             _log.warning("no probes in %s: %s", library.name, finding.problem)
-
-    def _set(self, path: str, points: list[ProbePoint], pid: int = 0) -> None:
-        places: dict[tuple[bool, str], set[int]] = defaultdict(set)
-        for point in points:
-            for at_return, program in ((False, point.enter), (True, point.leave)):
-                if program:
-                    places[at_return, program].add(point.offset)
-        # Returns first: a call is then either seen whole or not at all.
-        for (at_return, program), offsets in sorted(places.items(), key=lambda item: not item[0][0]):
-            self._engine.probe(path, program, sorted(offsets), at_return=at_return, pid=pid)
-            self.count += len(offsets)
 
 
 def _is_there(library: Library) -> bool:

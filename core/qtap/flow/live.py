@@ -184,11 +184,12 @@ class LiveSource:
         if unmatched := self._policy.decide_running(self._engine, self.processes):
             self._on_unmatched(unmatched)
         self._engine.watch_sockets()
+        self._prober.watch_files()
         self._prober.attach_known()
         self._prober.start()
         if self._agents:
             self._agents.attach_known()
-        yield_to_traffic(self._prober.thread_id)
+        yield_to_traffic(*self._prober.urgent_threads)
         self._is_ready = False
 
     def _tell_ready(self) -> None:
@@ -239,7 +240,7 @@ class LiveSource:
         elif kind == records.EXIT:
             self._exited(pid, ts)
         elif kind == records.LIBRARY:
-            self._prober.mapped(pid, fields[3], fields[2])
+            self._prober.mapped(pid, fields[3], fields[2], fields[1])
         elif kind == records.NAMES:
             self._table.answered(pid, pages[at + records.SIZE : at + records.SIZE + fields[9]], ts)
         elif kind == records.ROOT:

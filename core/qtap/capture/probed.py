@@ -1,0 +1,112 @@
+"""Which files have probes, so that none has them twice, and none keeps those of what it held before.
+
+A file with probes stays, and its inode's number with it, until they are removed: the link in the kernel holds it. What is
+written into it meanwhile is another program, of which the kernel would run the former instructions at those places.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from typing import NamedTuple
+
+from qtap.capture.elf import Elf
+from qtap.capture.engine import Engine
+from qtap.capture.libraries import Library
+from qtap.capture.overwritten import Overwritten
+from qtap.capture.probe import ProbePoint
+
+_CODE = 16
+"""Bytes: the longest instruction has 15."""
+
+
+class _Probes(NamedTuple):
+    """Those of one TLS library in one file."""
+
+    device: int
+    library: Library
+    name: str
+    points: list[ProbePoint]
+    code: list[bytes]
+    """What the file held at each of them."""
+    links: list[int]
+
+    def are_in(self, elf: Elf, library: Library) -> bool:
+        """Whether that file is this one, which containers see under different device numbers."""
+        return elf.device == self.device or library.identity == self.library.identity
+
+
+class Probed:
+    """Sets probes, and removes them when somebody writes into their file."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.count = 0
+        """Probes set so far."""
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._by_inode: dict[int, list[_Probes]] = {}
+        self._overwritten: Overwritten | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to watch the files that get probes from now on; raises OSError where that is not allowed."""
+        self._overwritten = Overwritten(self.drop_stale)
+
+    @property
+    def thread_id(self) -> int:
+        """What the kernel calls the thread that removes what is stale; 0 while there is none."""
+        return self._overwritten.thread_id if self._overwritten else 0
+
+    def stop(self) -> None:
+        """Touch the engine no more."""
+        with self._lock:
+            self._closed = True
+        if self._overwritten:
+            self._overwritten.stop()
+
+    def drop_stale(self, file: int) -> None:
+        """Remove the probes of the file open as `file` where it holds something else by now."""
+        status = os.fstat(file)
+        with self._lock:
+            known = [] if self._closed else self._by_inode.get(status.st_ino, [])
+            here = [probes for probes in known if status.st_dev == probes.device]
+            self._drop([probes for probes in here if _code(file, probes.points) != probes.code])
+
+    def set(self, elf: Elf, library: Library, name: str, points: list[ProbePoint]) -> None:
+        """Set the probes of the TLS library `name`, unless they are there. Raises ElfError, OSError, VerifierError."""
+        with self._lock:
+            known = self._by_inode.setdefault(library.inode, [])
+            before = [probes for probes in known if probes.name == name and probes.are_in(elf, library)]
+            if self._closed or any(probes.points == points for probes in before):
+                return
+            self._drop(before)
+            if self._overwritten:
+                self._overwritten.watch(elf.descriptor_path)
+            code = _code(elf.descriptor, points)
+            links = set_points(self._engine, elf.descriptor_path, points)
+            known.append(_Probes(elf.device, library, name, points, code, links))
+            self.count += sum(bool(point.enter) + bool(point.leave) for point in points)
+
+    def _drop(self, stale: list[_Probes]) -> None:
+        for probes in stale:
+            self._by_inode[probes.library.inode].remove(probes)
+        self._engine.remove([link for probes in stale for link in probes.links])
+
+
+def set_points(engine: Engine, path: str, points: list[ProbePoint], pid: int = 0) -> list[int]:
+    """Set probes in the file at `path`, in every process or in `pid` alone; gives what `Engine.remove` takes."""
+    places: dict[tuple[bool, str], set[int]] = defaultdict(set)
+    for point in points:
+        for at_return, program in ((False, point.enter), (True, point.leave)):
+            if program:
+                places[at_return, program].add(point.offset)
+    links: list[int] = []
+    # Returns first: a call is then either seen whole or not at all.
+    for (at_return, program), offsets in sorted(places.items(), key=lambda item: not item[0][0]):
+        links += engine.probe(path, program, sorted(offsets), at_return=at_return, pid=pid)
+    return links
+
+
+def _code(file: int, points: list[ProbePoint]) -> list[bytes]:
+    return [os.pread(file, _CODE, point.offset) for point in points]

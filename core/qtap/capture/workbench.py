@@ -1,0 +1,67 @@
+"""One thread's work, in steps: what is new comes first, and waits for a step of what is under way at most."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import select
+from collections import deque
+from collections.abc import Callable, Iterator
+
+Steps = Iterator[None]
+Job = Callable[[], Steps | None]
+"""Does its work at once, or gives it as steps."""
+
+
+class Workbench:
+    """Takes jobs from any thread; one calls `run`."""
+
+    def __init__(self) -> None:
+        self._new: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._poll = select.epoll()
+        self._poll.register(self._bell, select.EPOLLIN | select.EPOLLET)
+        self._under_way: deque[Steps] = deque()
+        self._watched: list[Callable[[], None]] = []
+        self._stopping = False
+
+    def put(self, job: Job) -> None:
+        """Have `job` done; returns at once."""
+        self._new.put(job)
+        os.eventfd_write(self._bell, 1)
+
+    def watch(self, file: int, look: Callable[[], None]) -> None:
+        """Call `look` when there may be something to read from `file`; it begins what it finds. Before `run`, or within it."""
+        self._poll.register(file, select.EPOLLIN | select.EPOLLET)
+        self._watched.append(look)
+
+    def begin(self, steps: Steps) -> None:
+        """Do the first step, on the thread of `run`, and the others later."""
+        if next(steps, self) is None:
+            self._under_way.append(steps)
+
+    def stop(self) -> None:
+        """End `run` after the step that is under way."""
+        self._stopping = True
+        os.eventfd_write(self._bell, 1)
+
+    def run(self, idle: Steps, pause: Callable[[], float | None] = lambda: None) -> None:
+        """Work until `stop`; `idle` goes on when nothing else is to be done. `pause` gives the most seconds to sleep."""
+        while not self._stopping:
+            self._begin_new()
+            if self._under_way:
+                steps = self._under_way.popleft()
+                if next(steps, self) is None:
+                    self._under_way.append(steps)
+            elif next(idle, self) is self:
+                self._poll.poll(pause())
+
+    def _begin_new(self) -> None:
+        for look in self._watched:
+            look()
+        with contextlib.suppress(queue.Empty):
+            while not self._stopping:
+                steps = self._new.get_nowait()()
+                if steps is not None:
+                    self.begin(steps)

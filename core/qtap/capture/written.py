@@ -1,0 +1,104 @@
+"""Files that were just written: a program or library can have its probes before it is first executed.
+
+A new program makes its first TLS request 4 ms after it is executed, sooner than it can be looked into. Whoever builds, copies
+or unpacks it closes it some milliseconds before.
+
+Watched are the file systems that hold the system itself, at the start of capture. Others are left alone, since they may be
+unmounted, which an open file, or one with probes, forbids; and a container's own, whose writes the kernel does not tell here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import time
+from collections.abc import Iterable, Iterator
+
+from qtap.capture.fanotify import CLOSE_WRITE, Group
+from qtap.capture.libraries import LEAST, Library, file_of
+
+_FOLDERS = ("/", "/usr", "/usr/local", "/opt", "/home", "/root", "/srv", "/var", "/var/lib/docker")
+_MOST = 500
+"""Files a second; when there are more, nothing is told until the next second: each takes 25 us."""
+_HEAD = struct.Struct("<4s12xH")
+"""Of an ELF header: magic and e_type."""
+_EXEC, _DYN = 2, 3
+
+
+class Written:
+    """Tells of each program and shared object that somebody wrote and closed; one thread calls its methods."""
+
+    def __init__(self, folders: Iterable[str] = _FOLDERS) -> None:
+        """Watch the file systems of `folders`; raises OSError where that is not allowed."""
+        self._group = Group()
+        self._second = self._count = 0
+        self._resting = False
+        roots: dict[int, str] = {}
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                roots.setdefault(os.stat(folder).st_dev, folder)  # noqa: PTH116
+        self._roots = [root for root in roots.values() if self._watches(root)]
+
+    @property
+    def fd(self) -> int:
+        """Readable when there is something to `take`."""
+        return self._group.fd
+
+    @property
+    def resting(self) -> float:
+        """Seconds until `resume` is due; 0 while it watches."""
+        return max(self._second + 1 - time.monotonic(), 0.001) if self._resting else 0.0
+
+    def resume(self) -> None:
+        """Watch again, if it is time."""
+        if self._resting and time.monotonic() >= self._second + 1:
+            self._resting = False
+            for root in self._roots:
+                self._watches(root)
+
+    def take(self) -> Iterator[tuple[int, Library]]:
+        """Give what was written: an open descriptor, which is the caller's to close, and what it is."""
+        for _, file in self._group.events():
+            self._bound()
+            library = _look(file)
+            if library is None:
+                os.close(file)
+            else:
+                yield file, library
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._group.close()
+
+    def _watches(self, root: str) -> bool:
+        try:
+            self._group.watch(root, CLOSE_WRITE, whole=True)
+        except OSError:  # a file system that cannot
+            return False
+        return True
+
+    def _bound(self) -> None:
+        now = int(time.monotonic())
+        if now != self._second:
+            self._second, self._count = now, 0
+        self._count += 1
+        if self._count == _MOST:
+            self._resting = True
+            for root in self._roots:
+                with contextlib.suppress(OSError):
+                    self._group.leave(root, CLOSE_WRITE)
+
+
+def _look(file: int) -> Library | None:
+    """Describe what was written; None when it is no program and no shared object, or too small to hold a TLS library."""
+    try:
+        head = os.pread(file, _HEAD.size, 0)
+        if len(head) < _HEAD.size or not head.startswith(b"\x7fELF"):
+            return None
+        if _HEAD.unpack(head)[1] not in {_EXEC, _DYN} or os.fstat(file).st_size < LEAST:
+            return None
+        path = f"/proc/self/fd/{file}"
+        return file_of(os.readlink(path), path)  # noqa: PTH115
+    except OSError:
+        return None

@@ -1,0 +1,91 @@
+"""Files with probes: set once, and set anew when the file holds something else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from qtap.capture.elf import Elf
+from qtap.capture.engine import Engine
+from qtap.capture.libraries import Library
+from qtap.capture.probe import ProbePoint
+from qtap.capture.probed import Probed
+
+POINTS = [ProbePoint("SSL_write", 4096, "ssl_enter", "ssl_leave_write"), ProbePoint("SSL_free", 8192, "ssl_free")]
+
+
+class Kernel:
+    def __init__(self) -> None:
+        self.links: list[int] = []
+        self.made = 0
+
+    def probe(self, _path: str, _program: str, _offsets: Sequence[int], **_how: object) -> list[int]:
+        self.made += 1
+        self.links.append(self.made)
+        return [self.made]
+
+    def remove(self, links: Iterable[int]) -> None:
+        for link in links:
+            self.links.remove(link)
+
+
+@pytest.fixture
+def kernel() -> Kernel:
+    return Kernel()
+
+
+@pytest.fixture
+def probed(kernel: Kernel) -> Probed:
+    return Probed(cast("Engine", kernel))
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    return Path(shutil.copy(shutil.which("sleep") or "/bin/sleep", tmp_path / "program"))
+
+
+def set_in(probed: Probed, program: Path, points: list[ProbePoint]) -> None:
+    status = program.stat()
+    library = Library(str(program), str(program), status.st_ino, status.st_size, "", modified=status.st_mtime_ns)
+    with Elf(program) as elf:
+        probed.drop_stale(elf.descriptor)
+        if points:
+            probed.set(elf, library, "openssl", points)
+
+
+def test_a_file_has_its_probes_once_though_its_times_change(kernel: Kernel, probed: Probed, program: Path) -> None:
+    set_in(probed, program, POINTS)
+    os.utime(program, (1, 1))
+    set_in(probed, program, POINTS)
+    assert (kernel.links, probed.count) == ([1, 2, 3], 3)
+
+
+def test_other_libraries_and_other_files_have_theirs(kernel: Kernel, probed: Probed, program: Path) -> None:
+    set_in(probed, program, POINTS)
+    set_in(probed, Path(shutil.copy(program, program.with_name("other"))), POINTS)
+    assert len(kernel.links) == 6
+
+
+def test_what_is_written_over_loses_the_probes_of_what_it_was(kernel: Kernel, probed: Probed, program: Path) -> None:
+    set_in(probed, program, POINTS)
+    with program.open("r+b") as file:
+        file.seek(POINTS[1].offset)
+        file.write(b"another function")
+    set_in(probed, program, [])
+    assert kernel.links == []
+    set_in(probed, program, POINTS)
+    with program.open("r+b") as file:
+        file.truncate(POINTS[1].offset - 1)
+    set_in(probed, program, [])
+    assert kernel.links == []
+
+
+def test_other_places_in_the_same_code_replace_the_former(kernel: Kernel, probed: Probed, program: Path) -> None:
+    set_in(probed, program, POINTS)
+    set_in(probed, program, POINTS[1:])
+    assert kernel.links == [4]

@@ -1,0 +1,103 @@
+"""Programs that nobody has seen before: caught from their first request, or what is missing is said."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.asking import asks
+from tests.live.golang import GoClient, build
+from tests.live.program import SLOWNESS, Capture, Fields, client_port, is_server
+from tests.live.servers import Recorder, recorder
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(not shutil.which("go"), reason="needs Go's compiler")]
+
+COPIES = 8
+LOOKED_INTO = 1.0 * SLOWNESS
+"""Seconds, far more than it takes, until a file has its probes."""
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("go", tmp_path_factory.mktemp("fresh"), "plain")
+
+
+def fresh(original: Path, folder: Path) -> Path:
+    """Give a program of which neither the file nor the content was there before."""
+    folder.mkdir()
+    program = folder / "program"
+    program.write_bytes(original.read_bytes() + os.urandom(64))
+    program.chmod(0o755)
+    return program
+
+
+def ask(program: Path, certificate: Path, server: Recorder, name: str) -> None:
+    GoClient(program, certificate, server.url, asks(name, 1), program.parent, kind="now", connections=1).finish()
+
+
+def ours(capture: Capture) -> list[Fields]:
+    return [transaction for transaction in capture.transactions if not is_server(transaction)]
+
+
+def test_a_program_that_was_written_a_moment_ago_is_captured_from_its_first_request(
+    certificate: Path, tmp_path: Path, original: Path
+) -> None:
+    with recorder(certificate) as server, Capture() as capture:
+        programs = [fresh(original, tmp_path / str(number)) for number in range(3)]
+        time.sleep(LOOKED_INTO)
+        for program in programs:
+            ask(program, certificate, server, program.parent.name)
+    assert [transaction.get("incomplete") for transaction in ours(capture)] == [None] * 3
+    assert {client_port(transaction) for transaction in ours(capture)} == {seen.port for seen in server.seen}
+
+
+def test_of_a_program_that_is_executed_as_soon_as_it_is_written_each_request_is_captured_or_its_connection_says_so(
+    certificate: Path, tmp_path: Path, original: Path
+) -> None:
+    with recorder(certificate) as server, Capture() as capture:
+        for number in range(COPIES):
+            ask(fresh(original, tmp_path / str(number)), certificate, server, str(number))
+    whole = {client_port(seen) for seen in ours(capture) if "incomplete" not in seen}
+    last = [seen for seen in capture.of("connection") if seen["finalized"] and seen["direction"] != "ingress"]
+    reasons = {seen["source"]["address"]["port"]: set(seen.get("incomplete", [])) for seen in last}
+    assert len(server.seen) == COPIES
+    for port in {seen.port for seen in server.seen} - whole:
+        assert reasons[port] & {"plaintext_not_seen", "attached_mid_connection"}, reasons
+
+
+def test_a_program_that_is_written_over_runs_as_it_is_and_is_captured(
+    certificate: Path, tmp_path: Path, original: Path
+) -> None:
+    other = build("go", tmp_path, "unoptimized")
+    with recorder(certificate) as server, Capture() as capture:
+        program = fresh(original, tmp_path / "it")
+        for number, content in enumerate((original, other, original)):
+            with program.open("r+b") as file:  # the same inode, whose probes were set for what it held before
+                file.truncate()
+                file.write(content.read_bytes())
+            time.sleep(LOOKED_INTO)
+            ask(program, certificate, server, str(number))
+    assert [transaction.get("incomplete") for transaction in ours(capture)] == [None] * 3
+    assert len(server.seen) == 3
+
+
+def test_a_file_that_takes_the_place_of_one_without_tls_is_looked_into(
+    certificate: Path, tmp_path: Path, original: Path
+) -> None:
+    """As when the number of an inode is used again: the same number, size and missing build id."""
+    size = original.stat().st_size
+    program = tmp_path / "program"
+    with recorder(certificate) as server, Capture() as capture:
+        program.write_bytes(Path(shutil.which("true") or "/bin/true").read_bytes().ljust(size, b"\0"))
+        program.chmod(0o755)
+        subprocess.run([program], check=True)
+        time.sleep(LOOKED_INTO)
+        program.write_bytes(original.read_bytes())
+        time.sleep(LOOKED_INTO)
+        ask(program, certificate, server, "place")
+    assert [transaction.get("incomplete") for transaction in ours(capture)] == [None]
