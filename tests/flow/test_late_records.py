@@ -10,7 +10,7 @@ from qtap.capture.records import COUNTERS
 from qtap.flow.live import LiveOptions, LiveSource
 from tests.flow.kernel import Stream
 
-MORE = ("forgotten", "evicted", "processes")
+MORE = ("forgotten", "evicted", "processes", "skipped")
 
 
 class FullRing:

@@ -16,7 +16,7 @@ _NR_BPF = 321
 _NR_PERF_EVENT_OPEN = 298
 
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, PROG_LOAD = 0, 1, 2, 3, 4, 5
-RAW_TRACEPOINT_OPEN, LINK_CREATE = 17, 28
+OBJ_GET_INFO, RAW_TRACEPOINT_OPEN, LINK_CREATE = 15, 17, 28
 MAP_TYPE_RINGBUF = 27
 PROG_TYPE_KPROBE, PROG_TYPE_RAW_TRACEPOINT = 2, 17
 TRACE_UPROBE_MULTI = 48
@@ -25,6 +25,8 @@ _NOEXIST = 1
 _PERF_EVENT_IOC_SET_BPF = 0x40042408
 _PERF_FLAG_FD_CLOEXEC = 8
 _ATTR_SIZE = 144
+_PROG_INFO_SIZE, _RECURSION_MISSES = 216, 208
+"""Of struct bpf_prog_info up to that field."""
 
 
 def _syscall(number: int, *args: object) -> int:
@@ -129,6 +131,17 @@ def _load(kind: int, code: bytes, name: str, *, expected: int, log_size: int, lo
         expected,
     )
     return _bpf(PROG_LOAD, attr)
+
+
+def skipped(program: int) -> int:
+    """Give how often the kernel did not run a program because it was running on that processor (counted since Linux 5.12).
+
+    Linux 6.1 and newer do so at tracepoints: an interrupt that comes while a program runs may lead to the same one.
+    """
+    info = ctypes.create_string_buffer(_PROG_INFO_SIZE)
+    _bpf(OBJ_GET_INFO, struct.pack("<IIQ", program, len(info), _address(info)))
+    (count,) = struct.unpack_from("<Q", info, _RECURSION_MISSES)
+    return int(count)
 
 
 def attach_raw_tracepoint(program: int, name: str) -> int:

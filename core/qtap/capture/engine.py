@@ -270,6 +270,7 @@ class Engine:
             found[name] = sum(struct.unpack(f"<{self._cpus}q", values)) if values else 0
         for name, room in self._room.items():
             self._forgotten[name] = max(self._forgotten[name], found.pop(name) - room - unfreed * (name == "handles"))
+        found["skipped"] = sum(map(bpf.skipped, list(self._programs.values())))
         return found | {"forgotten": sum(self._forgotten.values()), "no_slot": found["no_slot"] + self._full}
 
     def late(self) -> list[bytes]:

@@ -286,7 +286,8 @@ class LiveSource:
         lost = {
             "ring": counted["ring_full"] - self._counted["ring_full"],
             "reader": sum(
-                counted[name] - self._counted[name] for name in ("no_slot", "unreadable", "untied", "evicted", "forgotten")
+                counted[name] - self._counted[name]
+                for name in ("no_slot", "unreadable", "untied", "evicted", "forgotten", "skipped")
             ),
         }
         for where, count in lost.items():
