@@ -20,8 +20,12 @@ from tests.kernels.vmlinux import programs
 
 _ROOT = Path(__file__).parents[2]
 _CACHE = "/var/cache/qtap-tui"
-_SUITES = ("connections", "equality")
-"""Of tests/live: what connections, plain traffic and OpenSSL of several clients take, in a quarter of an hour."""
+_SUITES = (
+    *("wire_shapes", "unseen_ways", "connections", "limits", "names", "config", "levels", "trace"),
+    *("selection", "new_libraries", "open_connections", "full_ring", "ring"),
+    *("memory_bios", "custom_bio", "reused_handles", "ssl_sendfile", "static", "gnutls_nss", "node", "go"),
+)
+"""Of tests/live: those of every way to capture that a kernel has its part in, in 20 minutes."""
 _PATIENCE = 8
 """How many times longer things take under emulation, at most."""
 
