@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from qtap.capture.elf import Elf
 from qtap.capture.ldcache import cached_paths, library_paths
-from qtap.capture.libraries import Library, libraries, libraries_in_root, libraries_of
+from qtap.capture.libraries import Library, inodes_in_use, libraries, libraries_in_root, libraries_of
 
 CACHE = Path("/etc/ld.so.cache")
 _SYSTEM = sorted(Path("/usr/lib").glob("*-linux-gnu/libssl.so.3")) + sorted(Path("/usr/lib64").glob("libssl.so.3"))
@@ -199,3 +199,11 @@ def test_the_libraries_of_a_new_root_are_found_before_anybody_maps_them(copy: Pa
     (library,) = libraries_in_root(7, tmp_path)
     assert (library.name, library.path) == ("/lib/libssl.so.3", f"{root}/lib/libssl.so.3")
     assert list(libraries_in_root(8, tmp_path)) == []
+
+
+def test_what_runs_or_is_mapped_is_in_use_though_it_has_no_name_any_more(mapper: Mapper, copy: Path) -> None:
+    mapper(copy)
+    library, program = copy.stat().st_ino, Path(sys.executable).resolve().stat().st_ino
+    copy.unlink()
+    used = set().union(*inodes_in_use())
+    assert {library, program} <= used

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
@@ -55,7 +56,7 @@ def set_in(probed: Probed, program: Path, points: list[ProbePoint]) -> None:
     with Elf(program) as elf:
         probed.drop_stale(elf.descriptor)
         if points:
-            probed.set(elf, library, "openssl", points)
+            probed.put(elf, library, "openssl", points)
 
 
 def test_a_file_has_its_probes_once_though_its_times_change(kernel: Kernel, probed: Probed, program: Path) -> None:
@@ -88,4 +89,22 @@ def test_what_is_written_over_loses_the_probes_of_what_it_was(kernel: Kernel, pr
 def test_other_places_in_the_same_code_replace_the_former(kernel: Kernel, probed: Probed, program: Path) -> None:
     set_in(probed, program, POINTS)
     set_in(probed, program, POINTS[1:])
+    assert kernel.links == [4]
+
+
+def test_a_file_that_nobody_can_run_any_more_is_let_go(kernel: Kernel, probed: Probed, program: Path) -> None:
+    other = Path(shutil.copy(program, program.with_name("other")))
+    set_in(probed, program, POINTS)
+    set_in(probed, other, POINTS[1:])
+    inodes = {program.stat().st_ino, other.stat().st_ino}
+    assert probed.removed() == set()
+    removed = program.stat().st_ino
+    program.unlink()
+    assert probed.removed() == {removed}
+    (library,) = probed.let_go(inodes)
+    assert library.inode == removed
+    assert not probed.removed()
+    end = time.monotonic() + 10
+    while len(kernel.links) > 1 and time.monotonic() < end:  # another thread removes them
+        time.sleep(0.01)
     assert kernel.links == [4]

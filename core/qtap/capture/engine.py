@@ -51,6 +51,8 @@ _BOUNDED = ("sockets", "handles")
 """The maps that drop what was not used for longest, and the counters of what is in them."""
 _CONFIG = struct.Struct("<5I")
 """struct config of bpf/state.h."""
+_CLOSERS = 16
+"""Threads that remove probes, each of which waits."""
 _REFUSED, _ALLOWED, _UNASKED = 0, 1, 3
 """POLICY_DENY, POLICY_ALLOW and POLICY_UNASKED of bpf/state.h."""
 _LATE_KEY, _MOST_LATE = 16, 8192
@@ -187,7 +189,7 @@ class Engine:
         ours = self._links.intersection(links)
         self._links -= ours
         if ours:
-            with ThreadPoolExecutor(len(ours)) as pool:
+            with ThreadPoolExecutor(min(len(ours), _CLOSERS)) as pool:
                 list(pool.map(os.close, ours))
 
     def has_sought(self, pid: int) -> bool:

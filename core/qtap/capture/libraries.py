@@ -6,6 +6,7 @@ are TLS libraries by their name; any other may carry one, as Python's wheels do.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -99,6 +100,15 @@ def libraries_in_root(pid: int, procfs: Path = Path("/proc")) -> Iterator[Librar
         for name in names:
             if _is_named(name) and (library := file_of(f"{folder}/{name}", f"{root}/{name}")):
                 yield library
+
+
+def inodes_in_use(procfs: Path = Path("/proc")) -> Iterator[set[int]]:
+    """Give the inodes' numbers of the program and the shared objects of each process, one at each step."""
+    for pid in [int(entry) for entry in os.listdir(procfs) if entry.isdigit()]:  # noqa: PTH208
+        found = {int(mapping[5]) for mapping in _mappings(procfs, pid)}
+        with contextlib.suppress(OSError):
+            found.add(os.stat(f"{procfs}/{pid}/exe").st_ino)  # noqa: PTH116
+        yield found
 
 
 def _is_named(basename: str) -> bool:

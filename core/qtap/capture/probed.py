@@ -1,7 +1,8 @@
 """Which files have probes, so that none has them twice, and none keeps those of what it held before.
 
 A file with probes stays, and its inode's number with it, until they are removed: the link in the kernel holds it. What is
-written into it meanwhile is another program, of which the kernel would run the former instructions at those places.
+written into it meanwhile is another program, of which the kernel would run the former instructions at those places. And when it
+is removed, as each program of `go test` or `go run` is, its space is given back only when its probes are gone, too.
 """
 
 from __future__ import annotations
@@ -31,10 +32,16 @@ class _Probes(NamedTuple):
     code: list[bytes]
     """What the file held at each of them."""
     links: list[int]
+    file: int
+    """A descriptor that only names it."""
 
     def are_in(self, elf: Elf, library: Library) -> bool:
         """Whether that file is this one, which containers see under different device numbers."""
         return elf.device == self.device or library.identity == self.library.identity
+
+    def is_removed(self) -> bool:
+        """Whether the file has no name any more."""
+        return not os.fstat(self.file).st_nlink
 
 
 class Probed:
@@ -64,6 +71,9 @@ class Probed:
             self._closed = True
         if self._overwritten:
             self._overwritten.stop()
+        for probes in self._all():
+            os.close(probes.file)
+        self._by_inode.clear()
 
     def drop_stale(self, file: int) -> None:
         """Remove the probes of the file open as `file` where it holds something else by now."""
@@ -73,11 +83,14 @@ class Probed:
             here = [probes for probes in known if status.st_dev == probes.device]
             self._drop([probes for probes in here if _code(file, probes.points) != probes.code])
 
-    def set(self, elf: Elf, library: Library, name: str, points: list[ProbePoint]) -> None:
+    def put(self, elf: Elf, library: Library, name: str, points: list[ProbePoint]) -> None:
         """Set the probes of the TLS library `name`, unless they are there. Raises ElfError, OSError, VerifierError."""
         with self._lock:
-            known = self._by_inode.setdefault(library.inode, [])
-            before = [probes for probes in known if probes.name == name and probes.are_in(elf, library)]
+            before = [
+                probes
+                for probes in self._by_inode.get(library.inode, [])
+                if probes.name == name and probes.are_in(elf, library)
+            ]
             if self._closed or any(probes.points == points for probes in before):
                 return
             self._drop(before)
@@ -85,13 +98,39 @@ class Probed:
                 self._overwritten.watch(elf.descriptor_path)
             code = _code(elf.descriptor, points)
             links = set_points(self._engine, elf.descriptor_path, points)
-            known.append(_Probes(elf.device, library, name, points, code, links))
+            file = os.open(elf.descriptor_path, os.O_PATH | os.O_CLOEXEC)
+            found = _Probes(elf.device, library, name, points, code, links, file)
+            self._by_inode.setdefault(library.inode, []).append(found)
             self.count += sum(bool(point.enter) + bool(point.leave) for point in points)
 
+    def removed(self) -> set[int]:
+        """Give the inodes of the files that have probes and no name any more."""
+        with self._lock:
+            return {probes.library.inode for probes in self._all() if probes.is_removed()}
+
+    def let_go(self, inodes: set[int]) -> list[Library]:
+        """Remove the probes of files that nobody can run any more; gives the files, at once."""
+        with self._lock:
+            gone = [probes for probes in self._all() if probes.library.inode in inodes and probes.is_removed()]
+            links = self._forget(gone)
+        # Nobody waits for it, and the kernel takes its time.
+        threading.Thread(target=self._engine.remove, args=(links,), name="qtap-removal", daemon=True).start()
+        return [probes.library for probes in gone]
+
     def _drop(self, stale: list[_Probes]) -> None:
+        self._engine.remove(self._forget(stale))
+
+    def _forget(self, stale: list[_Probes]) -> list[int]:
         for probes in stale:
-            self._by_inode[probes.library.inode].remove(probes)
-        self._engine.remove([link for probes in stale for link in probes.links])
+            known = self._by_inode[probes.library.inode]
+            known.remove(probes)
+            if not known:
+                del self._by_inode[probes.library.inode]
+            os.close(probes.file)
+        return [link for probes in stale for link in probes.links]
+
+    def _all(self) -> list[_Probes]:
+        return [probes for known in self._by_inode.values() for probes in known]
 
 
 def set_points(engine: Engine, path: str, points: list[ProbePoint], pid: int = 0) -> list[int]:

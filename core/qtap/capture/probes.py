@@ -17,7 +17,7 @@ from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
 from qtap.capture.examine import Examiner, Finding, joined
 from qtap.capture.executables import Executables
-from qtap.capture.libraries import Identity, Library, libraries, libraries_in_root, libraries_of
+from qtap.capture.libraries import Identity, Library, inodes_in_use, libraries, libraries_in_root, libraries_of
 from qtap.capture.probed import Probed, set_points
 from qtap.capture.tls import NAMES
 from qtap.capture.workbench import Job, Steps, Workbench
@@ -30,6 +30,9 @@ _SOUGHT_LIMIT = 64
 """Processes with probes of their own; what has them longest goes first."""
 _NEEDED_FOR = 300.0
 """Seconds until a process that has probes of its own is looked at: each costs 14 us a call where the kernel single-steps it."""
+
+_LET_GO_EVERY = 10.0
+"""Seconds between two looks for files that were removed, of which the space is still taken."""
 
 
 class Prober:
@@ -53,6 +56,7 @@ class Prober:
         self._own: dict[int, list[int]] = {}
         """The probes that processes have for themselves."""
         self._under_way: set[Identity] = set()
+        self._next_look = time.monotonic() + _LET_GO_EVERY
         self._engine = engine
         self._written: Written | None = None
         self._probed = Probed(engine)
@@ -126,6 +130,12 @@ class Prober:
             self.exited(pid)
         return unneeded
 
+    def let_go(self) -> None:
+        """Have the probes removed, in a while, of files that were removed; returns at once."""
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LET_GO_EVERY
+            self._put(self._let_go)
+
     def stop(self) -> None:
         """End the thread: it touches the engine no more."""
         self._stopping = True
@@ -194,9 +204,19 @@ class Prober:
             with Elf(library.path) as elf:
                 for part in self._examiner.look(elf, library, only_go=True):
                     for name, points in part.points.items():
-                        self._probed.set(elf, library, name, points)
+                        self._probed.put(elf, library, name, points)
         except (ElfError, OSError, VerifierError) as error:
             _log.debug("no probes in %s before it is executed: %s", library.name, error)
+
+    def _let_go(self) -> Steps:
+        """Some of them are still running, as a server does after its upgrade."""
+        removed = self._probed.removed()
+        for used in inodes_in_use() if removed else ():
+            removed -= used
+            yield
+        if removed:
+            for library in self._probed.let_go(removed):
+                self.findings.pop(library.identity, None)
 
     def _attach_mapped(self, pid: int, inode: int, superblock: int, generation: int) -> Steps:
         found = list(libraries_of(pid, inode=inode))
@@ -245,7 +265,7 @@ class Prober:
                         self._waiting.append(library)
                         return
                     for name, points in part.points.items():
-                        self._probed.set(elf, library, name, points)
+                        self._probed.put(elf, library, name, points)
                     parts.append(part)
                     yield
             finding = joined(parts)

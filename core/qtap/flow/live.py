@@ -215,6 +215,7 @@ class LiveSource:
         if time.monotonic() >= self._next_count:
             self._next_count = time.monotonic() + 1
             self._count_losses()
+            self._prober.let_go()
             for pid in self._prober.drop_unneeded():
                 self._table.delivery.unsought(pid)
         return taken == _TURN
