@@ -20,8 +20,9 @@ from typing import NamedTuple
 
 from bench.kernel import newest_id
 from qtap.capture.compiler import compiled, data_folder
-from qtap.capture.engine import Engine, Scope
+from qtap.capture.engine import Engine
 from qtap.capture.probes import Prober
+from qtap.capture.verdict import Scope
 
 PROGRAM = str(Path(sys.executable).with_name("qtap-tui"))
 _RETURN_0 = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)

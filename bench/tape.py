@@ -11,8 +11,9 @@ from bench.clients import saturate
 from bench.server import Server
 from qtap.capture import records
 from qtap.capture.compiler import compiled
-from qtap.capture.engine import Engine, Scope
+from qtap.capture.engine import Engine
 from qtap.capture.probes import Prober
+from qtap.capture.verdict import Scope
 from qtap.flow.table import is_for_table
 
 _RING = 256 << 20

@@ -179,7 +179,8 @@ class Session:
         from qtap.capture.checks import can_capture
         from qtap.capture.containers import Sockets
         from qtap.config.filters import Filters
-        from qtap.flow.live import LiveOptions, LiveSource
+        from qtap.flow.live import LiveSource
+        from qtap.flow.options import LiveOptions
         from qtap.flow.reach import Reach
         from qtap.flow.selection import Selection
         from qtap.flow.toggles import parse

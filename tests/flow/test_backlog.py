@@ -8,7 +8,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 from qtap.capture import records
-from qtap.flow.live import LiveOptions, LiveSource
+from qtap.flow.live import LiveSource
+from qtap.flow.options import LiveOptions
 
 SECOND = 1_000_000_000
 

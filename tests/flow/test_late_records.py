@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 from qtap.capture.records import COUNTERS
-from qtap.flow.live import LiveOptions, LiveSource
+from qtap.flow.live import LiveSource
+from qtap.flow.options import LiveOptions
 from tests.flow.kernel import Stream
 
 MORE = ("forgotten", "evicted", "processes", "skipped")

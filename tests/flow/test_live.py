@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from qtap.flow.live import LiveOptions, LiveSource
+from qtap.flow.live import LiveSource
+from qtap.flow.options import LiveOptions
 from tests.flow.kernel import Told
 
 

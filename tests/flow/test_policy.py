@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from qtap.capture.engine import Engine, Verdict
+from qtap.capture.engine import Engine
+from qtap.capture.verdict import Verdict
 from qtap.config.filters import SKIP, Filter, Filters
 from qtap.flow.policy import Policy
 from qtap.flow.selection import Selection

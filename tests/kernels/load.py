@@ -13,7 +13,8 @@ import sys
 
 from qtap.capture import bpf
 from qtap.capture.compiler import PROGRAMS, compiled
-from qtap.capture.engine import Engine, Scope
+from qtap.capture.engine import Engine
+from qtap.capture.verdict import Scope
 
 _LIMIT = 1_000_000
 """BPF_COMPLEXITY_LIMIT_INSNS of the kernel."""

@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 
-from qtap.flow.live import LiveOptions, LiveSource
+from qtap.flow.live import LiveSource
 from qtap.flow.log import TransactionLog
+from qtap.flow.options import LiveOptions
 from qtap.flow.selection import Selection
 from qtap.flow.sinks import LogSink
 from qtap.model import Transaction

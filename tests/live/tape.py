@@ -12,8 +12,9 @@ from pathlib import Path
 
 from qtap.capture import records
 from qtap.capture.compiler import compiled
-from qtap.capture.engine import Engine, Scope
+from qtap.capture.engine import Engine
 from qtap.capture.probes import Prober
+from qtap.capture.verdict import Scope
 from qtap.flow.table import is_for_table
 
 _LENGTH = struct.Struct("<I")

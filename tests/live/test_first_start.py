@@ -13,6 +13,7 @@ import pytest
 from qtap.capture.compiler import Bytecode, CompileError, rest
 from qtap.flow import live
 from qtap.flow.log import TransactionLog
+from qtap.flow.options import LiveOptions
 from qtap.flow.selection import Selection
 from qtap.flow.sinks import LogSink
 from tests.live.servers import recorder
@@ -39,7 +40,7 @@ def test_openssl_is_captured_before_the_rest_is_compiled(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(live, "rest", slow)
     log, ready, failed = TransactionLog(1 << 24), list[list[str]](), list[str]()
-    options = live.LiveOptions(selection=Selection(exes=("/curl",)))
+    options = LiveOptions(selection=Selection(exes=("/curl",)))
     source = live.LiveSource(options, lambda _, libraries: ready.append(libraries), failed.append)
     with recorder(certificate) as server:
         source.start(LogSink(log))
@@ -65,7 +66,7 @@ def test_openssl_is_captured_when_the_rest_cannot_be_compiled(
 
     monkeypatch.setattr(live, "rest", fail)
     log, ready, failed = TransactionLog(1 << 24), list[list[str]](), list[str]()
-    source = live.LiveSource(live.LiveOptions(), lambda _, libraries: ready.append(libraries), failed.append)
+    source = live.LiveSource(LiveOptions(), lambda _, libraries: ready.append(libraries), failed.append)
     with recorder(certificate) as server:
         source.start(LogSink(log))
         try:

@@ -15,7 +15,8 @@ import pytest
 
 from qtap.capture import records
 from qtap.capture.compiler import compiled
-from qtap.capture.engine import Engine, Scope, Verdict
+from qtap.capture.engine import Engine
+from qtap.capture.verdict import Scope, Verdict
 from tests.live.program import PATIENCE, Capture, is_server, until
 from tests.live.servers import recorder
 from tests.live.test_config import SPEAK

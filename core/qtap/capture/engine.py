@@ -13,13 +13,13 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from qtap.capture import bpf, records
 from qtap.capture.bytecode import put_constant, renumber_maps
 from qtap.capture.checks import Host, raise_memlock, raise_open_files
 from qtap.capture.compiler import LEVEL, PROGRAMS, RING, Bytecode
 from qtap.capture.ring import Ring
+from qtap.capture.verdict import STANDING, Scope, Verdict, is_captured
 
 _PROCESS_TRACEPOINTS = {
     "on_exec": "sched_process_exec",
@@ -53,42 +53,13 @@ _CONFIG = struct.Struct("<5I")
 """struct config of bpf/state.h."""
 _CLOSERS = 16
 """Threads that remove probes, each of which waits."""
-_REFUSED, _ALLOWED, _UNASKED = 0, 1, 3
-"""POLICY_DENY, POLICY_ALLOW and POLICY_UNASKED of bpf/state.h."""
 _LATE_KEY, _MOST_LATE = 16, 8192
 """Size of struct late_key, and entries of `late_records`, of bpf/state.h."""
 _CHOOSES_SELECTED, _CHOOSES_PROGRAMS = 1, 2
 """CHOOSES_* of bpf/state.h."""
-_VERDICT, _STANDING = struct.Struct("<3Bx"), struct.Struct("<Q3B5x")
-"""struct verdict and struct standing of bpf/state.h."""
 _MULTI_FOR_ALL_THREADS = (6, 11)
 """The Linux version from which a uprobe_multi link for one process means all of its threads."""
 _UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe/type")
-
-
-class Verdict(NamedTuple):
-    """What was decided about one process."""
-
-    allowed: bool = True
-    """It is captured."""
-    selected: bool = True
-    """It, or what it descends from, is one of those that were selected, whatever becomes of its program."""
-    skip: int = 0
-    """What is left out of a captured one; SKIP_* of bpf/state.h."""
-
-    def __bytes__(self) -> bytes:
-        return _VERDICT.pack(_ALLOWED if self.allowed else _REFUSED, self.selected, self.skip)
-
-
-class Scope(NamedTuple):
-    """What is captured at all, of the whole host."""
-
-    level: str = "full"
-    selected: bool = False
-    """Only processes that are selected, and what they start."""
-    filtered: bool = False
-    """Programs are decided about, each when it is executed."""
-    ignore_loopback: bool = False
 
 
 class Engine:
@@ -214,7 +185,7 @@ class Engine:
 
         What the kernel knows already stays, unless `again`: the process was forked, or executed another program, meanwhile.
         """
-        key, standing = struct.pack("<I", pid), bytes(8) + bytes(verdict) + bytes(4)
+        key, standing = struct.pack("<I", pid), verdict.standing()
         try:
             bpf.update(self._maps["policy"], key, standing, only_new=not again)
         except FileExistsError:
@@ -226,8 +197,8 @@ class Engine:
 
     def is_allowed(self, pid: int) -> bool:
         """Whether this process is captured, or may yet turn out to be."""
-        standing = bpf.lookup(self._maps["policy"], struct.pack("<I", pid), _STANDING.size)
-        return not self._scope.selected if standing is None else _STANDING.unpack(standing)[1] not in {_REFUSED, _UNASKED}
+        standing = bpf.lookup(self._maps["policy"], struct.pack("<I", pid), STANDING.size)
+        return not self._scope.selected if standing is None else is_captured(standing)
 
     def listen_to_jvm(self, pid: int, since: int) -> None:
         """Believe `pid` what it tells of its TLS; it misses nothing of connections that began after `since` (monotonic, ns)."""

@@ -8,12 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 
-import msgspec
-
 from qtap.capture import bpf, records
 from qtap.capture.checks import can_capture
 from qtap.capture.compiler import Bytecode, CompileError, compiled, essential, rest
-from qtap.capture.containers import Containers, Sockets
+from qtap.capture.containers import Containers
 from qtap.capture.engine import Engine
 from qtap.capture.java.agents import Agents
 from qtap.capture.java.jar import JarError
@@ -21,13 +19,10 @@ from qtap.capture.priority import Budget, yield_to_traffic
 from qtap.capture.probes import Prober
 from qtap.capture.processes import ProcessTable
 from qtap.capture.tls import NAMES
-from qtap.config.filters import Filters
 from qtap.flow.delivery import Delivery
+from qtap.flow.options import LiveOptions
 from qtap.flow.policy import Policy
-from qtap.flow.reach import EVERYWHERE, Reach
-from qtap.flow.selection import Selection
 from qtap.flow.table import ConnectionTable, is_for_table
-from qtap.flow.toggles import Toggles
 from qtap.flow.trace import Trace
 from qtap.model import Loss, Process, Sink
 
@@ -41,27 +36,6 @@ _LONGEST_END = 5.0
 """Seconds that may pass until what waits in the ring is taken."""
 _TURN = 2048
 """Records taken between two looks at what else there is to do: 10 ms of work."""
-
-
-class LiveOptions(msgspec.Struct, frozen=True):
-    """Bounds and choices of one capture."""
-
-    level: str = "full"
-    """`summary`, `headers` or `full`; below full no body leaves the kernel."""
-    ring_size: int = 16 << 20
-    body_limit: int = 2 << 20
-    memory: int = 256 << 20
-    """Bytes; bodies that are still arriving may take half of it."""
-    selection: Selection = Selection()
-    filters: Filters = Filters()
-    tls_probes: tuple[str, ...] | None = None
-    """Names of the TLS libraries to set probes in; None for all."""
-    java: bool = False
-    """Load an agent into each JVM."""
-    reach: Reach = EVERYWHERE
-    sockets: Sockets = Sockets()
-    """Where container engines may listen."""
-    trace: Toggles = Toggles()
 
 
 class LiveSource:

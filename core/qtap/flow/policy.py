@@ -6,8 +6,9 @@ about a program when it is executed, takes that for captured until it has the an
 
 from __future__ import annotations
 
-from qtap.capture.engine import Engine, Scope, Verdict
+from qtap.capture.engine import Engine
 from qtap.capture.processes import ProcessTable
+from qtap.capture.verdict import Scope, Verdict
 from qtap.config.filters import SKIP, SKIP_ALL, Filters
 from qtap.flow.selection import Selection
 from qtap.model import Process

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import mmap
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from qtap.capture import records
 from qtap.capture.files import Piece
@@ -32,6 +31,7 @@ from qtap.flow.addresses import Ends, endpoints
 from qtap.flow.clock import clock_offset, following
 from qtap.flow.conversation import Conversation
 from qtap.flow.delivery import Delivery
+from qtap.flow.endings import Endings
 from qtap.flow.index import Index, Key
 from qtap.flow.lifecycle import Lifecycle
 from qtap.flow.names import Names
@@ -42,10 +42,6 @@ from qtap.flow.stall import Stalls
 from qtap.model import Connection, Endpoint, Process, Sink
 from qtap.model.xid import new_xid
 
-_LINGER = 200_000_000
-"""Nanoseconds a closed connection waits for bytes that its process reads after the kernel closed it."""
-_STALLED = 50_000_000
-"""Nanoseconds until a closed connection that waits for a file is looked at again."""
 _EARLY_WAIT = 50_000_000
 """Nanoseconds a response waits for its request's record."""
 _LOOK_EVERY = 1_000_000_000
@@ -90,20 +86,16 @@ class ConnectionTable:
         self._table = self._index.table
         self.lifecycle = Lifecycle(sink)
         self._names = Names()
-        self._closing: list[tuple[int, int, Key, Conversation]] = []
         self._early: deque[tuple[int, Conversation]] = deque()
-        self._order = 0
-        self._evicted = 0
-        self.unfreed = 0
-        """TLS handles that are over without having been freed, so that the kernel keeps them."""
+        self._endings = Endings(self._index, self._stalls, self._sockets, self.delivery, self._reports)
 
     def __len__(self) -> int:
         return len(self._table)
 
     @property
-    def evicted(self) -> int:
-        """Connections given up because there were too many."""
-        return self._evicted + self._sockets.evicted
+    def unfreed(self) -> int:
+        """TLS handles that are over without having been freed, so that the kernel keeps them."""
+        return self._endings.unfreed
 
     def take(self, pages: mmap.mmap | bytes, at: int) -> None:  # noqa: C901  the hot path: a call costs 0.1 us
         """Take a record for which `is_for_table` holds; others are the caller's."""
@@ -124,7 +116,7 @@ class ConnectionTable:
             or (seq == 0 and offset == 0 and conversation.starts_again(direction))
         ):
             if conversation is not None:
-                self._displace(key, conversation, now)
+                self._endings.displace(key, conversation, now)
             ends = (family, local, local_port, remote, remote_port)
             if not self.reads(tgid, tls=layer != 0):
                 speaks_first = CLIENT if direction == OUT else SERVER
@@ -183,9 +175,9 @@ class ConnectionTable:
         local_port, remote_port, local, remote, kind, direction, layer, flags, family, _ = fields[10:]
         now, data = ts + self.offset, pages[at + SIZE : at + SIZE + length]
         if kind == CLOSE and handle:
-            self._handle_freed((tgid, handle), ts)
+            self._endings.handle_freed((tgid, handle), ts, now)
         elif kind == CLOSE:
-            self._socket_closed(sk, born, Totals.of(data), ts)
+            self._endings.socket_closed(sk, born, Totals.of(data), ts, now)
         elif self.watched(tgid):
             ends = (family, local, local_port, remote, remote_port)
             connection = self._sockets.told(sk, born, lambda: self._of_socket(sk, tgid, born, ends), now)
@@ -196,7 +188,7 @@ class ConnectionTable:
 
     def counters(self) -> dict[str, int]:
         """Give how many connections were given up since the start, and how many processes were not told of."""
-        return {"evicted": self.evicted, "processes": self.lifecycle.untold}
+        return {"evicted": self._endings.evicted + self._sockets.evicted, "processes": self.lifecycle.untold}
 
     def started(self, process: Process) -> None:
         """Tell of a process that began or replaced itself."""
@@ -209,15 +201,13 @@ class ConnectionTable:
     def executed(self, pid: int, at: int) -> None:
         """Take that a process runs another program since the kernel's time `at`, which knows nothing of earlier TLS handles."""
         self.delivery.unsought(pid)
-        handles = self._handles_of(pid, at)
-        self.unfreed += sum(not self._table[key].freed for key in handles)
-        self._freed(handles, at + self.offset)
+        self._endings.executed(pid, at, at + self.offset)
 
     def exited(self, pid: int, at: int) -> None:
         """Close what a process that ended at the kernel's time `at` leaves behind that has no socket to close."""
         self.lifecycle.exited(pid, at + self.offset)
         self.delivery.exited(pid)
-        self._closed(self._handles_of(pid, at), at + self.offset)
+        self._endings.exited(pid, at, at + self.offset)
 
     def tick(self, now: int = 0) -> None:
         """Do what waits for time to pass; called after every batch, with the time up to which it was taken (0: until now).
@@ -227,13 +217,7 @@ class ConnectionTable:
         now = now or time.time_ns()
         self.lifecycle.tick(now)
         self._stalls.tick()
-        while self._closing and self._closing[0][0] <= now:
-            _, _, key, conversation = heapq.heappop(self._closing)
-            if conversation in self._stalls:
-                self._close_at(now + _STALLED, key, conversation)
-            elif self._table.get(key) is conversation:
-                self.unfreed += isinstance(key, tuple) and key[0] >= 0 and not conversation.freed  # below 0: put aside
-                self._end(key, conversation, conversation.closed_at)
+        self._endings.tick(now)
         while self._early and self._early[0][0] <= now:
             self._early.popleft()[1].release()
         self.delivery.tick(now)
@@ -249,9 +233,7 @@ class ConnectionTable:
         self.lifecycle.stop()
         self._stalls.stop()
         now = time.time_ns()
-        for key, conversation in list(self._table.items()):
-            closed = conversation.closed_at
-            self._end(key, conversation, closed or now, "" if closed else "capture_ended")
+        self._endings.stop(now)
         self._sockets.stop(now)
         self.delivery.stop(now)
         self._reports.stop()
@@ -280,7 +262,7 @@ class ConnectionTable:
         conversation = Conversation(connection, self.delivery, self._limit, sk, from_start=bool(flags & FROM_START))
         conversation.born, conversation.probe = born, records.LAYERS[layer]
         if len(self._table) >= _TABLE_LIMIT:
-            self._evict()
+            self._endings.evict(time.time_ns())
         self._index.add(key, conversation)
         return conversation
 
@@ -310,82 +292,6 @@ class ConnectionTable:
             self._reports.at_once(conversation.connection, time.time_ns())
             if not is_wanted:
                 conversation.ignore(time.time_ns())
-
-    def _handles_of(self, pid: int, at: int) -> list[Key]:
-        """Give the TLS handles that a process had at `at`: told of late, it may have others by now."""
-        return [key for key in self._index.handles_of(pid) if self._table[key].began <= at]
-
-    def _socket_closed(self, sk: int, born: int, totals: Totals, at: int) -> None:
-        """Take that the connection closed which began at `born`. An earlier one at `sk` is over too, though nobody told."""
-        found = [(key, self._table[key]) for key in self._index.of_socket(sk)]
-        for _, conversation in found:
-            if conversation.is_of(born, at):
-                conversation.totals = totals
-        # Two processors may write their records in another order than they took the time.
-        keys = [key for key, conversation in found if conversation.began <= at or conversation.is_of(born, at)]
-        self._closed(keys, at + self.offset)
-        self._sockets.closed(sk, born, totals, at, at + self.offset)
-
-    def _handle_freed(self, key: Key, at: int) -> None:
-        """Take that a TLS handle was freed. What comes late may be of the one that was at this address before."""
-        conversation = self._table.get(key)
-        if conversation is None:
-            self.unfreed = max(self.unfreed - 1, 0)
-        elif conversation.began <= at:
-            self._freed({key}, at + self.offset)
-
-    def _freed(self, keys: Iterable[Key], now: int) -> None:
-        for key in keys:
-            self._table[key].freed = True
-        self._closed(keys, now)
-
-    def _closed(self, keys: Iterable[Key], now: int) -> None:
-        for key in keys:
-            conversation = self._table.get(key)
-            if conversation is not None and not conversation.closed_at:
-                conversation.closed_at = now
-                self._close_at(now + _LINGER, key, conversation)
-
-    def _displace(self, key: Key, conversation: Conversation, now: int) -> None:
-        """End a conversation whose place another one takes; one that waits for a file goes on waiting elsewhere."""
-        if conversation not in self._stalls:
-            self._end(key, conversation, now)
-            return
-        aside = self._index.put_aside(key, conversation)
-        conversation.closed_at = conversation.closed_at or now
-        self._close_at(now, aside, conversation)
-
-    def _close_at(self, when: int, key: Key, conversation: Conversation) -> None:
-        self._order += 1
-        heapq.heappush(self._closing, (when, self._order, key, conversation))
-
-    def _end(self, key: Key, conversation: Conversation, at: int, reason: str = "") -> None:
-        connection = conversation.connection
-        self._stalls.finish(conversation)
-        self.delivery.ending(connection)
-        if not reason:
-            connection.closed_at = conversation.closed_at or at
-            conversation.eof(IN, at)
-            conversation.eof(OUT, at)
-        conversation.end(at, reason or "connection_closed")
-        self.delivery.ended(connection)
-        self._index.remove(key, conversation)
-        self._report_end(conversation, is_open=reason == "capture_ended")
-
-    def _report_end(self, conversation: Conversation, *, is_open: bool) -> None:
-        connection = conversation.connection
-        if self._sockets.holds(conversation.sk, connection):
-            return
-        if connection.closed_at:
-            conversation.count_up()
-            self._reports.last(connection)
-        elif not is_open:
-            self._reports.forget(connection)
-
-    def _evict(self) -> None:
-        key, conversation = next(iter(self._table.items()))
-        self._evicted += 1
-        self._end(key, conversation, time.time_ns(), "connection_table_full")
 
 
 def is_for_table(pages: mmap.mmap | bytes, at: int) -> bool:
