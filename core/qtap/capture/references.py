@@ -12,7 +12,7 @@ import struct
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
+from itertools import islice
 
 from qtap.capture.elf import Elf, Section
 from qtap.capture.elf_file import PT_LOAD
@@ -37,16 +37,14 @@ _AUGMENTATION = re.compile(rb"\x01z(P?)L?R[SB]?\0")
 _PIECE, _OVERLAP = 1 << 24, 64
 _MOST_A_FUNCTION = 4096
 """Bytes of code for each entry of a table that has them all; Debian's libraries and grpc have 200 to 500."""
+_LONGEST_TABLE = 1 << 24
+"""Bytes: half a million functions, which take 60 MB of memory while they are looked at."""
+_MOST_ENDS = 64
+"""More places of one string occur in damaged or hostile files only."""
+_MOST_USERS = 512
+"""Functions; of ssl_lib.cc there are 60."""
 _LONGEST, _LONGEST_PATH = 1 << 16, 256
 _PRINTABLE = bytes(range(0x20, 0x7F))
-
-
-class _Entry(NamedTuple):
-    """One function in the table."""
-
-    size: int
-    offset: int
-    """Where the length of what the language adds stands in the file; what is to be known of the stack follows that."""
 
 
 def has_string(elf: Elf, text: bytes) -> bool:
@@ -72,11 +70,15 @@ def addresses_ending(elf: Elf, tail: bytes) -> set[int]:
 
 def _ends(elf: Elf, string: bytes) -> Iterator[tuple[int, bytes]]:
     """Give every address where `string` ends one, and up to 256 bytes before it."""
+    yield from islice(_all_ends(elf, string + b"\0"), _MOST_ENDS)
+
+
+def _all_ends(elf: Elf, string: bytes) -> Iterator[tuple[int, bytes]]:
     for address, piece in _pieces(elf):
-        at = piece.find(string + b"\0")
+        at = piece.find(string)
         while at >= 0:
             yield address + at, piece[max(at - _LONGEST_PATH, 0) : at]
-            at = piece.find(string + b"\0", at + 1)
+            at = piece.find(string, at + 1)
 
 
 def _begins(before: bytes) -> bool:
@@ -115,15 +117,16 @@ class Functions:
         return self.referring({at: name for name in names for at, before in _ends(self._elf, name.encode()) if _begins(before)})
 
     def referring(self, places: Mapping[int, str]) -> dict[str, set[int]]:
-        """Give the functions that take each of these addresses, under its name."""
+        """Give the functions that take each of these addresses, under its name; none of a name that too many take."""
         users: dict[str, set[int]] = defaultdict(set)
         for at, address in self._references(places) if self._starts and places else ():
             users[places[address]].add(self._starts[max(bisect_right(self._starts, at) - 1, 0)])
-        return dict(users)
+        return {name: found for name, found in users.items() if len(found) <= _MOST_USERS}
 
     def code(self, start: int) -> bytes:
         """Give the function at `start`, but no more than 64 KB of it."""
-        return self._elf.read(self._elf.offset_of(start), min(self._entries[start].size, _LONGEST))
+        _, size = _RANGE.unpack(self._elf.read(self._entries[start], _RANGE.size))
+        return self._elf.read(self._elf.offset_of(start), min(size, _LONGEST))
 
     def is_whole(self, start: int) -> bool:
         """Tell a function from a part of one that was moved away because it seldom runs.
@@ -132,7 +135,7 @@ class Functions:
         entry in the table says so before any instruction, by DW_CFA_def_cfa_offset (DWARF 5, 6.4.2). Or nothing was pushed yet:
         then it is told by what every function looked for here does, a call through a table of methods.
         """
-        entry = self._elf.read(self._entries[start].offset, _ENTRY)
+        entry = self._elf.read(self._entries[start] + _RANGE.size, _ENTRY)
         first = entry[1 + entry[0]] if entry[0] < _ENTRY - 1 else -1
         return first in _ADVANCES and _INDIRECT.search(self.code(start)) is not None
 
@@ -162,13 +165,16 @@ def _references(code: bytes, base: int, wanted: Collection[int], *, is_fixed: bo
             yield base + match.start(), address
 
 
-def _read_entries(elf: Elf) -> dict[int, _Entry]:
-    """Give every function that can be unwound, by its address; empty when the file has no table of them."""
+def _read_entries(elf: Elf) -> dict[int, int]:
+    """Give where each function that can be unwound has its address and size in the file, by that address.
+
+    Empty when the file has no table of them, or a longer one than any program.
+    """
     section = _section(elf, ".eh_frame")
-    if section is None:
+    if section is None or section.size > _LONGEST_TABLE:
         return {}
     body = elf.read(section.offset, section.size)
-    found: dict[int, _Entry] = {}
+    found: dict[int, int] = {}
     at, common, has_form = 0, -1, False
     while at + _RECORD.size + 8 <= len(body):
         length, back = _RECORD.unpack_from(body, at)
@@ -179,8 +185,8 @@ def _read_entries(elf: Elf) -> dict[int, _Entry]:
                 common = at + 4 - back
                 has_form = _has_known_form(body[max(common, 0) : max(common, 0) + 64])
             if has_form:
-                distance, size = _RANGE.unpack_from(body, at + 8)
-                found[section.address + at + 8 + distance] = _Entry(size, section.offset + at + 16)
+                distance, _ = _RANGE.unpack_from(body, at + 8)
+                found[section.address + at + 8 + distance] = section.offset + at + 8
         at += 4 + length
     return found
 
