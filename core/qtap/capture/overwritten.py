@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 
 from qtap.capture.fanotify import MODIFY, Group
+from qtap.capture.priority import hurry
 from qtap.capture.workbench import Workbench
 
 _log = logging.getLogger("qtap")
@@ -25,7 +26,7 @@ class Overwritten:
         """Watch nothing yet; raises OSError where that is not allowed."""
         self._changed = changed
         self._group = Group()
-        self._bench = Workbench()
+        self._bench = Workbench(hurry)
         self._bench.watch(self._group.fd, self._take)
         self._thread = threading.Thread(target=self._run, name="qtap-written", daemon=True)
         self._thread.start()

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import os
 import struct
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,12 @@ def yield_to_traffic(*urgent: int) -> None:
         if int(task.name) not in (os.getpid(), *urgent):
             with contextlib.suppress(OSError):  # gone meanwhile, or a sandbox that forbids it
                 _lower(int(task.name))
+
+
+def hurry(is_urgent: bool) -> None:
+    """Put the calling thread before others, for what takes a few milliseconds and must not come late, or behind them."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -_NICE if is_urgent else _NICE)
 
 
 def _lower(thread: int) -> None:

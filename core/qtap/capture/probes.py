@@ -18,6 +18,7 @@ from qtap.capture.engine import Engine
 from qtap.capture.examine import Examiner, Finding, joined
 from qtap.capture.executables import Executables
 from qtap.capture.libraries import Identity, Library, inodes_in_use, libraries, libraries_in_root, libraries_of
+from qtap.capture.priority import hurry
 from qtap.capture.probed import Probed, set_points
 from qtap.capture.tls import NAMES
 from qtap.capture.workbench import Job, Steps, Workbench
@@ -62,7 +63,7 @@ class Prober:
         self._probed = Probed(engine)
         self._examiner = Examiner(chosen)
         self._executables = Executables()
-        self._bench = Workbench()
+        self._bench = Workbench(hurry)
         self._thread = threading.Thread(target=self._run, name="qtap-probes", daemon=True)
 
     @property

@@ -17,14 +17,17 @@ Job = Callable[[], Steps | None]
 class Workbench:
     """Takes jobs from any thread; one calls `run`."""
 
-    def __init__(self) -> None:
+    def __init__(self, hurry: Callable[[bool], None] = lambda _is_urgent: None) -> None:
+        """`hurry` is called on the thread of `run` when what it does next becomes urgent, or is no longer."""
+        self._hurry = hurry
+        self._is_urgent: bool | None = None
         self._new: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._poll = select.epoll()
         self._poll.register(self._bell, select.EPOLLIN | select.EPOLLET)
         self._under_way: deque[Steps] = deque()
         self._watched: list[Callable[[], None]] = []
-        self._stopping = False
+        self._stopping = self._idled = False
 
     def put(self, job: Job) -> None:
         """Have `job` done; returns at once."""
@@ -38,6 +41,7 @@ class Workbench:
 
     def begin(self, steps: Steps) -> None:
         """Do the first step, on the thread of `run`, and the others later."""
+        self._set_urgent(is_urgent=True)
         if next(steps, self) is None:
             self._under_way.append(steps)
 
@@ -51,10 +55,12 @@ class Workbench:
         while not self._stopping:
             self._begin_new()
             if self._under_way:
+                self._set_urgent(is_urgent=False)
                 steps = self._under_way.popleft()
                 if next(steps, self) is None:
                     self._under_way.append(steps)
-            elif next(idle, self) is self:
+            elif not self._goes_on(idle):
+                self._set_urgent(is_urgent=True)
                 self._poll.poll(pause())
 
     def _begin_new(self) -> None:
@@ -62,6 +68,20 @@ class Workbench:
             look()
         with contextlib.suppress(queue.Empty):
             while not self._stopping:
-                steps = self._new.get_nowait()()
+                job = self._new.get_nowait()
+                self._set_urgent(is_urgent=True)
+                steps = job()
                 if steps is not None:
                     self.begin(steps)
+
+    def _goes_on(self, idle: Steps) -> bool:
+        if self._idled:
+            return False
+        self._set_urgent(is_urgent=False)
+        self._idled = next(idle, self) is self
+        return not self._idled
+
+    def _set_urgent(self, *, is_urgent: bool) -> None:
+        if is_urgent is not self._is_urgent:
+            self._is_urgent = is_urgent
+            self._hurry(is_urgent)
