@@ -40,6 +40,12 @@ static __always_inline void submit_large(struct record *rec) {
     bpf_ringbuf_submit(rec, filled > bpf_ringbuf_query(RING, 1 /* BPF_RB_RING_SIZE */) / 8 ? WAKEUP : NO_WAKEUP);
 }
 
+/* A program that was executed, a library that was mapped: it may make its first request some milliseconds from now. */
+static __always_inline void tell_news(u32 type, const struct seen_key *file) {
+    struct news news = {.file = *file, .tgid = bpf_get_current_pid_tgid() >> 32, .type = type};
+    bpf_ringbuf_output(NEWS, &news, sizeof news, WAKEUP);
+}
+
 /* Keeps a record that found no room in the ring. */
 static __always_inline void keep_late(struct late *late, u64 id, u32 owner) {
     struct late_key key = {.id = id, .owner = owner, .type = late->header.type};

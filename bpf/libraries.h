@@ -25,6 +25,8 @@ static __always_inline void tell_jvm(u64 file) {
  * their probes by then.
  */
 static __always_inline void on_new_root(void) {
+    struct seen_key none = {};
+    tell_news(REC_ROOT, &none);
     struct record h = {.type = REC_ROOT, .ts = bpf_ktime_get_ns(), .tgid = bpf_get_current_pid_tgid() >> 32};
     emit_bare(&h, 0);
 }
@@ -45,6 +47,7 @@ static __always_inline int on_map(const struct saved *regs) {
         return 0;
     u32 seen = 1;
     seen_libraries.update(&key, &seen);
+    tell_news(REC_LIBRARY, &key);
     struct record h = {
         .type = REC_LIBRARY,
         .ts = bpf_ktime_get_ns(),

@@ -20,6 +20,8 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx) {
     if (!c || tgid == c->own_tgid)
         return 0;
     forget_image(tgid, ctx->args[1]);
+    struct seen_key none = {};
+    tell_news(REC_EXEC, &none);
     u64 now = bpf_ktime_get_ns();
     u32 is_selected = 1, is_asked = 0;
     struct standing pending = {.exec = now, .is = {.policy = POLICY_PENDING}};

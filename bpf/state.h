@@ -3,6 +3,8 @@
  * What the programs remember, all of it bounded. `ring` is a number that the loader replaces by the ring's descriptor.
  */
 #define RING ((void *)bpf_pseudo_fd(1, 1000))
+/* Likewise: what the thread that sets probes is to look at before anything else, beside its record in the ring. */
+#define NEWS ((void *)bpf_pseudo_fd(1, 1001))
 #define MAX_CHUNK 16384
 
 enum kind { KIND_UNKNOWN = 0, KIND_HTTP = 1, KIND_HTTP2 = 2, KIND_TLS = 3, KIND_OTHER = 4, KIND_MUTED = 5, KIND_IGNORED = 6,
@@ -164,6 +166,12 @@ struct seen_key {
     u64 generation;
 };
 BPF_TABLE("lru_hash", struct seen_key, u32, seen_libraries, 16384);
+
+struct news {
+    struct seen_key file; /* of REC_LIBRARY */
+    u32 tgid;
+    u32 type; /* REC_EXEC, REC_LIBRARY, REC_ROOT */
+};
 
 /*
  * What finds no room in the ring but must not be missed: without its end a connection or a process lives on, and without its exec

@@ -28,6 +28,8 @@ from qtap.capture.offsets import OFFSETS, URING_OFFSETS, LayoutError, offset_fla
 
 RING = 1000
 """What stands for the ring among the maps' numbers, in bpf/state.h."""
+NEWS = 1001
+"""Likewise, for the ring of what is urgent."""
 LEVEL = 1818588268
 """What stands for the capture level, in bpf/emit.h."""
 _HEADERS = (
@@ -150,7 +152,7 @@ def _joined(units: Sequence[Bytecode]) -> Bytecode:
         for shape in unit.maps:
             maps.setdefault(shape.name, shape)
         places = list(maps)
-        numbers = {number: places.index(shape.name) for number, shape in enumerate(unit.maps)} | {RING: RING}
+        numbers = {number: places.index(shape.name) for number, shape in enumerate(unit.maps)} | {RING: RING, NEWS: NEWS}
         programs |= {name: renumber_maps(code, numbers) for name, code in unit.programs.items()}
     return Bytecode(list(maps.values()), programs)
 

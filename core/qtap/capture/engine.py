@@ -17,7 +17,7 @@ from pathlib import Path
 from qtap.capture import bpf, records
 from qtap.capture.bytecode import put_constant, renumber_maps
 from qtap.capture.checks import Host, raise_memlock, raise_open_files
-from qtap.capture.compiler import LEVEL, PROGRAMS, RING, Bytecode
+from qtap.capture.compiler import LEVEL, NEWS, PROGRAMS, RING, Bytecode
 from qtap.capture.ring import Ring
 from qtap.capture.verdict import STANDING, Scope, Verdict, is_captured
 
@@ -51,6 +51,7 @@ _BOUNDED = ("sockets", "handles")
 """The maps that drop what was not used for longest, and the counters of what is in them."""
 _CONFIG = struct.Struct("<5I")
 """struct config of bpf/state.h."""
+_NEWS_SIZE = 1 << 16
 _CLOSERS = 16
 """Threads that remove probes, each of which waits."""
 _LATE_KEY, _MOST_LATE = 16, 8192
@@ -73,6 +74,8 @@ class Engine:
             raise_memlock()
         raise_open_files()
         self.ring = Ring(ring_size)
+        self.news = Ring(_NEWS_SIZE)
+        """What the ring tells as well, for whoever sets probes; see `records.NEWS`."""
         self.level = scope.level
         self._maps: dict[str, int] = {}
         self._code: dict[str, bytes] = {}
@@ -100,7 +103,10 @@ class Engine:
         for shape in code.maps:
             if shape.name not in self._maps:
                 self._maps[shape.name] = bpf.create_map(*shape[1:5], flags=shape.flags, name=shape.name)
-        numbers = {number: self._maps[shape.name] for number, shape in enumerate(code.maps)} | {RING: self.ring.fd}
+        numbers = {number: self._maps[shape.name] for number, shape in enumerate(code.maps)} | {
+            RING: self.ring.fd,
+            NEWS: self.news.fd,
+        }
         self._code |= {name: renumber_maps(instructions, numbers) for name, instructions in code.programs.items()}
 
     def _load(self, left_out: Collection[str]) -> dict[str, int]:

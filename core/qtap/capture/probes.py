@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import mmap
 import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 
+from qtap.capture import records
 from qtap.capture.bio import any_bio_points
 from qtap.capture.bpf import VerifierError
 from qtap.capture.compiler import Bytecode, CompileError
@@ -73,6 +75,7 @@ class Prober:
 
     def watch_files(self) -> None:
         """Begin to look into what is written before it is executed, and to remove probes from what is written over."""
+        self._bench.watch(self._engine.news.fd, lambda: self._engine.news.drain(self._take_news))
         try:
             self._probed.start()
             self._written = Written()
@@ -177,6 +180,15 @@ class Prober:
 
     def _run(self) -> None:
         self._bench.run(self._attach_installed(), lambda: self._written.resting or None if self._written else None)
+
+    def _take_news(self, pages: mmap.mmap, at: int) -> None:
+        inode, superblock, generation, pid, kind = records.NEWS.unpack_from(pages, at)
+        if kind == records.EXEC:
+            self._bench.begin(self._attach_all(self._executables.of(pid)))
+        elif kind == records.LIBRARY:
+            self._bench.begin(self._attach_mapped(pid, inode, superblock, generation))
+        elif kind == records.ROOT:
+            self._bench.begin(self._attach_all(libraries_in_root(pid)))
 
     def _take_written(self) -> None:
         assert self._written

@@ -6,6 +6,8 @@ import struct
 
 HEADER = struct.Struct("<5Q5I2H16s16s4B2H")
 """ts sk handle pos opened, tgid seq total off len, local_port remote_port, local remote, type dir layer flags, family level."""
+NEWS = struct.Struct("<3Q2I")
+"""struct news of bpf/state.h: inode superblock generation, tgid type."""
 TIME = struct.Struct("<Q")
 """What every record begins with: CLOCK_MONOTONIC in nanoseconds."""
 SIZE = HEADER.size

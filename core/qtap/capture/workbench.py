@@ -26,7 +26,7 @@ class Workbench:
         self._poll = select.epoll()
         self._poll.register(self._bell, select.EPOLLIN | select.EPOLLET)
         self._under_way: deque[Steps] = deque()
-        self._watched: list[Callable[[], None]] = []
+        self._watched: list[Callable[[], object]] = []
         self._stopping = self._idled = False
 
     def put(self, job: Job) -> None:
@@ -34,7 +34,7 @@ class Workbench:
         self._new.put(job)
         os.eventfd_write(self._bell, 1)
 
-    def watch(self, file: int, look: Callable[[], None]) -> None:
+    def watch(self, file: int, look: Callable[[], object]) -> None:
         """Call `look` when there may be something to read from `file`; it begins what it finds. Before `run`, or within it."""
         self._poll.register(file, select.EPOLLIN | select.EPOLLET)
         self._watched.append(look)
