@@ -7,9 +7,11 @@ import struct
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from qtap.capture.files import Answer, read_piece
 from qtap.flow.table import ConnectionTable
 from qtap.model import Process
 from tests.flow.kernel import Stream, Told
@@ -126,3 +128,32 @@ def test_a_file_system_that_does_not_answer_is_not_waited_for(path: Path, monkey
     settle(table, told, 1)
     stuck.set()
     assert [seen.incomplete for seen in told.finished] == [("response_body_lost",)]
+
+
+def test_each_piece_is_waited_for_as_long_however_long_others_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy connection always waits for one, though none takes long."""
+    paths, clock = [tmp_path / name for name in "ab"], 0
+    may_read = {os.fsencode(path)[1:]: threading.Event() for path in paths}
+
+    def when_told(root: str, answer: Answer) -> None:
+        may_read[answer.piece.path].wait()
+        read_piece(root, answer)
+
+    monkeypatch.setattr("qtap.capture.files.read_piece", when_told)
+    monkeypatch.setattr("qtap.flow.stall.time", SimpleNamespace(monotonic_ns=lambda: clock, monotonic=time.monotonic))
+    for path in paths:
+        path.write_bytes(DATA)
+    told = Told()
+    table, server = table_for(told), server_of()
+    first, second = paths
+    for path in paths:
+        for record in (server.receives(ASK), server.sends(HEAD), server.sends_file(piece(path), 1000)):
+            table.take(record, 0)
+        clock += 1_500_000_000 * (path is first)
+    may_read[os.fsencode(first)[1:]].set()
+    settle(table, told, 1)
+    clock += 1_500_000_000
+    table.tick()
+    may_read[os.fsencode(second)[1:]].set()
+    settle(table, told, 2)
+    assert [(bytes(t.response.body), t.incomplete) for t in told.finished] == [(DATA, ())] * 2

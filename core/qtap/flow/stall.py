@@ -12,7 +12,7 @@ from qtap.capture.records import OUT
 from qtap.flow.conversation import Conversation
 
 _PATIENCE = 2_000_000_000
-"""Nanoseconds to wait for a file system, and for a processor on a busy host."""
+"""Nanoseconds to wait for each piece: for a file system, and for a processor on a busy host."""
 _STOPPING = 0.5
 """Seconds that files are waited for when capture ends."""
 _STALLS_LIMIT = 256
@@ -25,6 +25,8 @@ class _Step(NamedTuple):
     answer: Answer | None
     act: Callable[[], None]
     size: int
+    until: int = 0
+    """When the answer is waited for no longer (monotonic, ns)."""
 
 
 class Stall:
@@ -38,7 +40,6 @@ class Stall:
         self._coming = conversation.observer.held
         """Bytes that the open body holds, or will."""
         self._held = 0
-        self._deadline = 0
 
     def piece(self, direction: int, position: int, piece: Piece) -> None:
         """Wait for a piece of a file, as far as the body has room for it."""
@@ -47,7 +48,6 @@ class Stall:
         want = max(min(piece.size, room), 0)
         answer = self._files.ask(piece, want) if want else None
         self._coming += want
-        self._deadline = self._deadline or time.monotonic_ns() + _PATIENCE
 
         def act() -> None:
             data = self._files.take(answer) if answer else b""
@@ -60,7 +60,7 @@ class Stall:
                     self.conversation.observer.keep_no_more()
                 self.conversation.unseen(direction, rest, piece.at, by_design=by_design, ends_chunked=False)
 
-        self._steps.append(_Step(answer, act, 0))
+        self._steps.append(_Step(answer, act, 0, time.monotonic_ns() + _PATIENCE))
 
     def behind(self, act: Callable[[], None], size: int, *, sent: bool) -> None:
         """Do `act`, for which `size` bytes are held, when what comes before is done; bytes `sent` begin another body."""
@@ -71,15 +71,15 @@ class Stall:
 
     def go_on(self) -> bool:
         """Do what need not wait any longer; give whether all is done."""
-        in_time = time.monotonic_ns() < self._deadline and self._held <= _HELD_LIMIT
+        now = time.monotonic_ns()
         while self._steps:
             step = self._steps[0]
-            if step.answer is not None and not self._files.is_done(step.answer) and in_time:
+            may_wait = now < step.until and self._held <= _HELD_LIMIT
+            if step.answer is not None and not self._files.is_done(step.answer) and may_wait:
                 return False
             self._steps.popleft()
             self._held -= step.size
             step.act()
-        self._deadline = 0
         return True
 
     def finish(self) -> None:
