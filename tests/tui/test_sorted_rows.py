@@ -75,6 +75,18 @@ TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
 
 
+def test_what_nobody_asks_for_any_more_is_freed_piece_by_piece() -> None:
+    rows = SortedRows(0)
+    for number in range(100):
+        rows.put(number, 0)
+    steps = 1
+    while rows.discard():
+        steps += 1
+    assert steps >= 100 // 8
+    assert len(rows) == 0
+    assert rows._blocks == []  # noqa: SLF001 - what is freed takes no memory
+
+
 def test_what_is_dropped_takes_no_memory() -> None:
     """As rows come and go at the limit of memory, blocks neither pile up nor stay behind empty."""
     rows, chance = SortedRows(0), random.Random(1)  # noqa: S311 - the same every time

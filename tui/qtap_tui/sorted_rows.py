@@ -60,6 +60,13 @@ class SortedRows:
                     self._take_out(entry)
         self._first = max(first, self._first)
 
+    def discard(self) -> bool:
+        """Free the memory of some rows, whichever, when none is asked for any more; give whether there are others."""
+        for _ in range(min(_MOST, len(self._entries))):
+            self._entries.popitem()
+        del self._blocks[-1:]
+        return bool(self._entries or self._blocks)
+
     def number(self, position: int) -> int:
         """Give the row at `position`, counted from the least key."""
         starts = self._positions()

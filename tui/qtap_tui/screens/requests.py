@@ -42,6 +42,8 @@ _SLICE = 5_000_000
 """Nanoseconds a search takes before keys come first."""
 _REST = 0.001
 """Seconds between two slices."""
+_SORT_SLICE, _SORT_REST = 3_000_000, 0.002
+"""The same while rows are sorted, which takes longer than to find them."""
 _SAID_SECONDS = 6.0
 _NOTHING: Span = ("", "")
 
@@ -229,10 +231,11 @@ class RequestsScreen(PanesScreen):
     @work(group="search", exclusive=True)
     async def _search(self) -> None:
         """Search slice by slice; keys are obeyed and lines painted between two of them."""
-        while self.view.search(_SLICE):
-            self.list.sync()
+        while self.view.search(_SORT_SLICE if self.view.sorting else _SLICE):
+            if not self.view.sorting:  # else each slice moves every line: the next tick shows them
+                self.list.sync()
             # Longer than nothing: a key passes through several tasks, each of which would wait for a slice.
-            await asyncio.sleep(_REST)
+            await asyncio.sleep(_SORT_REST if self.view.sorting else _REST)
         self.list.sync()
 
     def _clear(self, confirmed: bool | None) -> None:
@@ -266,7 +269,7 @@ class RequestsScreen(PanesScreen):
         )
 
     def _peer_of(self, transaction: Transaction) -> Transaction | None:
-        return self.view.peer_of(transaction, max(self.list.cursor, 0))
+        return self.list.peer_of(transaction)
 
     def _empty_text(self, phase: str, message: str) -> str:
         if self.view.words:

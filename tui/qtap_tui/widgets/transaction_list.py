@@ -25,6 +25,8 @@ from qtap_tui.view import View
 from qtap_tui.widgets.column_keys import ColumnKeys
 
 _CURSOR, _NO_CURSOR = ("accent", "▌"), ("text", " ")
+_PEER_DISTANCE = 4096
+"""Rows around a transaction among which its other end is looked for."""
 Shown = tuple[object, ...]
 """Everything that a line's looks depend on."""
 
@@ -193,6 +195,14 @@ class TransactionList(ColumnKeys):
             self.follow(following=True)
         else:
             self.go(len(self.view) - 1)
+
+    def peer_of(self, transaction: Transaction) -> Transaction | None:
+        """Give the other end of `transaction`, on which the cursor stands, if it is still held."""
+        if not transaction.peer:
+            return None
+        near = max(self.cursor, 0)
+        rows = self.view.log.rows(near - _PEER_DISTANCE, near + _PEER_DISTANCE)
+        return next((other for _, other in rows if other.id == transaction.peer), None)
 
     def stay(self) -> Transaction | None:
         """Stay at the row under the cursor; give its transaction."""
