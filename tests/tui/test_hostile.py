@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from qtap_tui.columns import COLUMNS
 from tests.tui.driver import LARGE, SMALL, Driver, running
 from tests.tui.hostile import TEXT, feed
 from tests.tui.synthetic import SyntheticFeed, transaction
@@ -33,6 +34,17 @@ async def test_every_pane_of_hostile_transactions_is_harmless(size: tuple[int, i
                 await screen.press(key)
                 check(screen)
         assert screen.app.is_running
+
+
+async def test_hostile_rows_are_sorted_by_every_column() -> None:
+    async with running(feed().fill(10), (200, 50)) as screen:
+        for name in COLUMNS:
+            screen.list.sort(name)
+            await screen.found()
+            assert len(screen.requests.view) == 40
+            check(screen)
+            await screen.press("l")
+            check(screen)
 
 
 async def test_markup_is_shown_as_it_was_sent() -> None:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from qtap_tui.actions import ACTIONS, PLACES, key_name
+from qtap_tui.arrangement import DOWN, UP
 from qtap_tui.columns import INCOMPLETE, LIVE, PEER
 from qtap_tui.document import Line, SpanDocument
 from qtap_tui.widgets.bars import Bar
@@ -23,6 +24,7 @@ _SIGNS = (
     ("←", "incoming: a process of this host answers"),
     ("→", "outgoing, within private networks"),
     ("↗", "outgoing, to the internet"),
+    (f"{DOWN} {UP}", "sorted by this column, the greatest or the least first"),
     (PEER, "both ends are on this host; each is a row"),
 )
 
