@@ -52,9 +52,10 @@ def yield_to_traffic(*urgent: int) -> None:
 
 
 def hurry(is_urgent: bool) -> None:
-    """Put the calling thread before others, for what takes a few milliseconds and must not come late, or behind them."""
+    """Put the calling thread before others, for what takes a few milliseconds and must not come late, or among them again."""
+    usual = os.getpriority(os.PRIO_PROCESS, os.getpid())
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -_NICE if is_urgent else _NICE)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), usual - _NICE * is_urgent)
 
 
 def _lower(thread: int) -> None:

@@ -149,15 +149,15 @@ class Prober:
         if self._thread.is_alive() and not self._compiles:
             self._thread.join(timeout=1)
 
-    def _complete(self) -> None:
+    def _complete(self) -> Steps:
+        yield  # it is not urgent
         try:
             self._take_rest()
         except (CompileError, OSError) as error:
             _log.warning("only OpenSSL can be probed: %s", error)
         waiting, self._waiting = self._waiting, []
         if all(map(_is_there, waiting)):
-            for _ in self._attach_all(waiting):
-                pass
+            yield from self._attach_all(waiting)
         else:  # the process that it was found in is gone, and another one may run it
             self._executables = Executables()
             self.attach_known()
