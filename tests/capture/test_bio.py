@@ -40,6 +40,12 @@ static const struct method safe = {0x401, "secure memory buffer", {0, other, oth
 static const struct method pair = {0x413, "BIO pair", {pair_write, pair_read, 0, 0, other, other, other, 0}};
 const void *tables[] = {&mem, &safe, &pair};
 """
+NAMELESS = """
+static const struct method mem = {0x401, 0, {mem_write, mem_read, other, other, other, other, 0}};
+static const struct method file = {0x402, 0, {other, other, other, other, 0, other, 0}};
+static const struct method pair = {0x413, 0, {pair_write, pair_read, 0, other, other, other, 0}};
+const void *tables[] = {&mem, &file, &pair};
+"""
 GETTER = "const void *BIO_s_mem(void) { return &mem; }\n"
 
 
@@ -94,12 +100,13 @@ def test_a_program_at_a_fixed_address_has_its_table_without_relocations(tmp_path
     assert found_in(program)["bio_enter_read"] == ["mem_read", "pair_read"]
 
 
+@pytest.mark.parametrize("source", [BORINGSSL, NAMELESS], ids=["names", "no-names"])
 @pytest.mark.parametrize("getter", [GETTER, ""], ids=["named", "unnamed"])
 @pytest.mark.parametrize("options", [(), ("-Wl,-z,pack-relative-relocs",)])
-def test_the_tables_of_boringssl_are_told_by_what_they_call_themselves(
-    tmp_path: Path, getter: str, options: tuple[str, ...]
+def test_the_tables_of_boringssl_are_told_by_what_they_call_themselves_and_by_their_shape(
+    tmp_path: Path, source: str, getter: str, options: tuple[str, ...]
 ) -> None:
-    library = build(tmp_path, BORINGSSL, *options, getter=getter)
+    library = build(tmp_path, source, *options, getter=getter)
     points = bio_points if getter else partial(unnamed_bio_points, twins=False)
     assert found_in(library, points) == {
         "bio_enter_read": ["mem_read", "pair_read"],
@@ -111,6 +118,24 @@ def test_two_tables_alike_are_not_sure(tmp_path: Path) -> None:
     twice = BORINGSSL.replace('"secure memory buffer"', '"memory buffer"')
     found = found_in(build(tmp_path, twice, getter=""), partial(unnamed_bio_points, twins=False))
     assert found == {"bio_enter_read": ["pair_read"], "bio_enter_write": ["pair_write"]}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        '{0x413, "stream", {pair_write, pair_read, 0, other, other, other, 0}}',
+        "{0x413, 0, {pair_write, 0, 0, other, other, other, 0}}",
+        "{0x413, 0, {pair_write, pair_read, 0, other, other, other, other}}",
+        "{0x413, 0, {pair_write, (void *)&mem, 0, other, other, other, 0}}",
+        "{0x413, 0, {other, other, 0, other, other, other}}, twin = {0x413, 0, {other, other, 0, other, other, other}}",
+    ],
+    ids=["named-otherwise", "no-read", "a-callback", "data", "two"],
+)
+def test_a_table_without_a_name_is_taken_for_what_it_is_like_alone(tmp_path: Path, pair: str) -> None:
+    source = NAMELESS.replace("{0x413, 0, {pair_write, pair_read, 0, other, other, other, 0}}", pair)
+    source += "const void *more = &twin;" if "twin" in pair else ""
+    found = found_in(build(tmp_path, source, getter=""), partial(unnamed_bio_points, twins=False))
+    assert found == {"bio_enter_read": ["mem_read"], "bio_enter_write": ["mem_write"]}
 
 
 def test_a_bio_that_a_program_brings_is_known_by_its_functions(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 
 from qtap.capture.elf import X86_64, Elf, ElfError, Symbol
 from qtap.capture.probe import ProbePoint, TlsLibrary, point_at, probe_point
@@ -27,9 +28,12 @@ _OWN = (
 )
 """What programs read and write that bring a BIO of their own: Node, and netty for Java (netty-tcnative)."""
 _READ, _WRITE = ("bio_enter_read", "bio_leave_read"), ("bio_enter_write", "")
-_TABLE = struct.Struct("<i4xQQQQQ")
+_TABLE = struct.Struct("<i4x8Q")
 """struct bio_method_st: type, name, then since OpenSSL 1.1.1, which brought BIO_read_ex, bwrite, bwrite_old, bread, bread_old;
-before, and in BoringSSL, bwrite, bread, bputs, bgets; in BoringSSL since 2025 nothing, bwrite_ex, bread, bgets."""
+before, and in BoringSSL, bwrite, bread, bputs, bgets; in BoringSSL of 2025 nothing, bwrite_ex, bread, bgets; in that of 2026
+(Conscrypt's since 2.8) no name, bwrite, bread, bgets, ctrl, create, destroy, callback_ctrl."""
+_NAMELESS, _LACKS = (2, 3, 5, 6, 7), 8
+"""What the tables without a name have and lack; bgets, only memory has."""
 _CODE = 32
 
 
@@ -88,11 +92,20 @@ def _table_of(elf: Elf, symbol: Symbol) -> tuple[int, ...] | None:
 
 
 def _table_called(elf: Elf, method: str) -> tuple[int, ...] | None:
-    """Find the BIO_METHOD that `method` would return by the type and the name in it; None when that is not sure."""
+    """Find the BIO_METHOD that `method` would return by its type and name, or by its shape; None when that is not sure."""
     kind, name = _METHODS[method]
     places = {place - 8 for address in addresses_of(elf, name) for place in elf.pointers_to(address)}
     found = [table for table in (_table_at(elf, place) for place in places) if table and table[0] == kind]
+    found = found or [*_nameless_tables(elf, kind)]
     return found[0] if len(found) == 1 else None
+
+
+def _nameless_tables(elf: Elf, kind: int) -> Iterator[tuple[int, ...]]:
+    """Give each BIO_METHOD of this type that has no name, told by all that it has and has not."""
+    for place in elf.places_of(struct.pack("<QQ", kind, 0)):
+        table = _table_at(elf, place)
+        if table and not table[1] and all(table[at] for at in _NAMELESS) and not table[_LACKS]:
+            yield table
 
 
 def _table_at(elf: Elf, address: int) -> tuple[int, ...] | None:

@@ -154,6 +154,11 @@ class Elf(ElfFile):
                 found |= {section.address + at for at in self._aligned(section, value, 8, 0)}
         return found
 
+    def places_of(self, value: bytes) -> set[int]:
+        """Give each address, a multiple of eight, at which this file's data has `value` before it is relocated."""
+        data = [section for section in self.sections if section.name in _DATA and section.address % 8 == 0]
+        return {section.address + at for section in data for at in self._aligned(section, value, 8, 0)}
+
     def _aligned(self, section: Section, value: bytes, step: int, offset: int) -> Iterator[int]:
         """Give each entry of `step` bytes in a section that has `value` at `offset`."""
         body = self.read(section.offset, section.size)
