@@ -34,19 +34,30 @@ def _version(java: str) -> str:
 
 
 @cache
-def _classes() -> Path:
+def compiled(sources: Path, *jars: Path) -> Path:
+    """Compile the Java files of a folder, which may use those of tests/live/java and `jars`; give the folder of the classes."""
     folder = Path(tempfile.mkdtemp(prefix="qtap-java-"))
     atexit.register(shutil.rmtree, folder)
     folder.chmod(0o755)
-    subprocess.run(["javac", "--release", "11", "-d", folder, *_SOURCES.glob("*.java")], check=True)
+    classes = () if sources == _SOURCES else (compiled(_SOURCES),)
+    path = ":".join(map(str, [folder, *classes, *jars]))
+    subprocess.run(["javac", "--release", "11", "-cp", path, "-d", folder, *sources.glob("*.java")], check=True)
     return folder
 
 
 class Jvm:
     """One running Java program; its output is read line by line."""
 
-    def __init__(self, java: str, *arguments: str | Path, options: Iterable[str] = (), user: int | None = None) -> None:
-        command = [java, "-XX:TieredStopAtLevel=1", "-Xshare:auto", *options, "-cp", _classes(), *arguments]
+    def __init__(
+        self,
+        java: str,
+        *arguments: str | Path,
+        options: Iterable[str] = (),
+        user: int | None = None,
+        classpath: Iterable[Path] = (),
+    ) -> None:
+        path = ":".join(map(str, [compiled(_SOURCES), *classpath]))
+        command = [java, "-XX:TieredStopAtLevel=1", "-Xshare:auto", *options, "-cp", path, *arguments]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, user=user, group=user
         )
@@ -90,9 +101,15 @@ class Jvm:
 
 
 @contextmanager
-def jvm(java: str, *arguments: str | Path, options: Iterable[str] = (), user: int | None = None) -> Iterator[Jvm]:
-    """Run a program of tests/live/java, and see that it is gone afterwards."""
-    running = Jvm(java, *arguments, options=options, user=user)
+def jvm(
+    java: str,
+    *arguments: str | Path,
+    options: Iterable[str] = (),
+    user: int | None = None,
+    classpath: Iterable[Path] = (),
+) -> Iterator[Jvm]:
+    """Run a program of tests/live/java or of `classpath`, and see that it is gone afterwards."""
+    running = Jvm(java, *arguments, options=options, user=user, classpath=classpath)
     try:
         yield running
     finally:

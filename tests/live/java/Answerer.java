@@ -49,9 +49,10 @@ public class Answerer {
             byte[] body = exchange.getRequestBody().readAllBytes();
             String id = exchange.getRequestHeaders().getFirst("X-Id");
             int port = exchange.getRemoteAddress().getPort();
-            String size = asked(exchange, "size");
+            String query = exchange.getRequestURI().getRawQuery();
+            String size = asked(query, "size");
             byte[] answer = size == null ? body : Asker.bodyFor("answer " + id, Integer.parseInt(size));
-            String status = asked(exchange, "status");
+            String status = asked(query, "status");
             boolean isHead = exchange.getRequestMethod().equals("HEAD");
             boolean isEmpty = isHead || answer.length == 0;
             exchange.getResponseHeaders().add("X-Id", id);
@@ -59,7 +60,7 @@ public class Answerer {
             exchange.getResponseHeaders().add("Set-Cookie", "one=" + id + "; Path=/");
             exchange.getResponseHeaders().add("set-cookie", "two=2, still two");
             int code = status == null ? 200 : Integer.parseInt(status);
-            exchange.sendResponseHeaders(code, isEmpty ? -1 : "1".equals(asked(exchange, "chunked")) ? 0 : answer.length);
+            exchange.sendResponseHeaders(code, isEmpty ? -1 : "1".equals(asked(query, "chunked")) ? 0 : answer.length);
             StringBuilder line = new StringBuilder(id + "\t" + port + "\t" + exchange.getRequestMethod() + "\t"
                     + exchange.getRequestURI() + "\t" + digest(body) + "\t" + code + "\t" + digest(isEmpty ? new byte[0] : answer));
             add(line, "\t>", exchange.getRequestHeaders());
@@ -80,8 +81,8 @@ public class Answerer {
         headers.forEach((name, values) -> values.forEach(value -> line.append(mark).append(name).append(": ").append(value)));
     }
 
-    private static String asked(HttpExchange exchange, String name) {
-        for (String pair : exchange.getRequestURI().getRawQuery().split("&")) {
+    static String asked(String query, String name) {
+        for (String pair : query.split("&")) {
             if (pair.startsWith(name + "=")) {
                 return pair.substring(name.length() + 1);
             }
@@ -89,7 +90,7 @@ public class Answerer {
         return null;
     }
 
-    private static String digest(byte[] data) throws Exception {
+    static String digest(byte[] data) throws Exception {
         StringBuilder text = new StringBuilder();
         for (byte one : MessageDigest.getInstance("SHA-256").digest(data)) {
             text.append(String.format("%02x", one));

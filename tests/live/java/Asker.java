@@ -23,45 +23,51 @@ import javax.net.ssl.HttpsURLConnection;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
-/** Asks what standard input says, a line a request, once it has all come: kind of client, URL, certificate, threads. */
+/** Asks what standard input says: kind of client, URL, certificate, threads. */
 public class Asker {
-    private static SSLContext tls;
     private static HttpClient client;
 
     public static void main(String[] arguments) throws Exception {
-        tls = trusting(arguments[2]);
+        SSLContext tls = trusting(arguments[2]);
         HttpsURLConnection.setDefaultSSLSocketFactory(tls.getSocketFactory());
         HttpClient.Version version = arguments[0].equals("h2") ? HttpClient.Version.HTTP_2 : HttpClient.Version.HTTP_1_1;
         client = HttpClient.newBuilder().sslContext(tls).version(version).build();
-        ExecutorService pool = Executors.newFixedThreadPool(Integer.parseInt(arguments[3]));
-        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, "UTF-8"));
-        while (true) {
-            List<Future<?>> asked = new ArrayList<>();
-            String line;
-            while ((line = lines.readLine()) != null && !line.equals("go")) {
-                String[] ask = line.split("\t", -1);
-                asked.add(pool.submit(() -> ask(arguments[0], arguments[1], ask)));
-            }
-            for (Future<?> one : asked) {
-                one.get();
-            }
-            System.out.println("done");
-            if (line == null) {
-                break;
-            }
-        }
-        pool.shutdown();
+        String url = arguments[1];
+        boolean isUrl = arguments[0].equals("url");
+        run(Integer.parseInt(arguments[3]), isUrl ? (ask, body) -> withUrlConnection(url, ask, body) : (ask, body) -> withHttpClient(url, ask, body));
     }
 
-    /** ask: id, method, path, body size or -1, whether chunked, then headers. */
-    private static Void ask(String kind, String url, String[] ask) throws Exception {
-        byte[] body = ask[3].equals("-1") ? null : bodyFor(ask[0], Integer.parseInt(ask[3]));
-        if (kind.equals("url")) {
-            withUrlConnection(url, ask, body);
-        } else {
-            withHttpClient(url, ask, body);
+    /** Makes one request. ask: id, method, path, body size or -1, whether chunked, then headers; body: null when there is none. */
+    interface Way {
+        void ask(String[] ask, byte[] body) throws Exception;
+    }
+
+    /** Makes the requests of standard input in so many threads, a line a request, once the line "go" or its end has come. */
+    static void run(int threads, Way way) throws Exception {
+        ExecutorService pool = Executors.newFixedThreadPool(threads);
+        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, "UTF-8"));
+        try {
+            while (true) {
+                List<Future<?>> asked = new ArrayList<>();
+                String line;
+                while ((line = lines.readLine()) != null && !line.equals("go")) {
+                    String[] ask = line.split("\t", -1);
+                    asked.add(pool.submit(() -> {
+                        way.ask(ask, ask[3].equals("-1") ? null : bodyFor(ask[0], Integer.parseInt(ask[3])));
+                        return null;
+                    }));
+                }
+                for (Future<?> one : asked) {
+                    one.get();
+                }
+                System.out.println("done");
+                if (line == null) {
+                    break;
+                }
+            }
+        } finally {
+            pool.shutdownNow(); // else its threads keep a program alive that has failed
         }
-        return null;
     }
 
     private static void withHttpClient(String url, String[] ask, byte[] body) throws Exception {

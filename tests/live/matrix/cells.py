@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.live.matrix import cells_commands, cells_containers, cells_java, cells_messages, cells_native, cells_python
+from tests.live.matrix import (
+    cells_commands,
+    cells_containers,
+    cells_java,
+    cells_java_boringssl,
+    cells_messages,
+    cells_native,
+    cells_python,
+)
 
 CELLS = [
     *cells_python.CELLS,
@@ -10,5 +18,6 @@ CELLS = [
     *cells_messages.CELLS,
     *cells_native.CELLS,
     *cells_java.CELLS,
+    *cells_java_boringssl.CELLS,
     *cells_containers.CELLS,
 ]

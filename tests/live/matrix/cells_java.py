@@ -26,7 +26,9 @@ def _second_java() -> str:
     return str(path) if path.is_file() else ""
 
 
-class _Client(Asking):
+class JavaClient(Asking):
+    """An Asker, or what is told the same."""
+
     def __init__(self, running: Jvm, order: Order) -> None:
         self._running, self._order = running, order
 
@@ -47,7 +49,9 @@ class _Client(Asking):
         self._running.end()
 
 
-class _Server(Serving):
+class JavaServer(Serving):
+    """An Answerer, or what tells the same."""
+
     def __init__(self, running: Jvm, url: str) -> None:
         self._running, self._url = running, url
 
@@ -67,7 +71,7 @@ def _client(java: str, kind: str) -> ClientOf:
     def start(bench: Bench, order: Order) -> Iterator[Asking]:
         threads = 1 if kind == "url" else order.connections
         with jvm(*asker(java, kind, order.url, bench.certificate, threads)) as running:
-            yield _Client(running, order)
+            yield JavaClient(running, order)
 
     return start
 
@@ -77,7 +81,7 @@ def _server(java: str) -> ServerOf:
     def start(bench: Bench) -> Iterator[Serving]:
         certificate = bench.certificate.with_name("cert.pem")
         with jvm(java, "Answerer", certificate, bench.certificate) as running:
-            yield _Server(running, f"https://127.0.0.1:{running.stdout.readline().strip()}")
+            yield JavaServer(running, f"https://127.0.0.1:{running.stdout.readline().strip()}")
 
     return start
 
