@@ -24,7 +24,7 @@ def test_the_first_step_of_what_is_new_waits_for_one_step_at_most() -> None:
 
     bench.put(lambda: long("a", 4))
     bench.run(idle())
-    assert done == ["a0", "a1", "b0", "a2", "b1", "a3", "idle"]
+    assert done == ["a0", "a1", "b0", "a2", "a3", "b1", "idle"]
 
 
 def test_a_job_without_steps_is_done_at_once_and_what_is_watched_is_looked_at() -> None:

@@ -34,6 +34,8 @@ _SOUGHT_LIMIT = 64
 _NEEDED_FOR = 300.0
 """Seconds until a process that has probes of its own is looked at: each costs 14 us a call where the kernel single-steps it."""
 
+_URGENT_AT_ONCE = 4
+"""Files: who unpacks more of them will not run each at once."""
 _LET_GO_EVERY = 10.0
 """Seconds between two looks for files that were removed, of which the space is still taken."""
 
@@ -193,8 +195,9 @@ class Prober:
     def _take_written(self) -> None:
         assert self._written
         self._written.resume()
-        for file, library in self._written.take():
-            self._bench.begin(self._attach_written(file, library))
+        for number, (file, library) in enumerate(self._written.take()):
+            begin = self._bench.begin if number < _URGENT_AT_ONCE else self._bench.later
+            begin(self._attach_written(file, library))
 
     def _attach_written(self, file: int, library: Library) -> Steps:
         try:
@@ -280,7 +283,8 @@ class Prober:
                     for name, points in part.points.items():
                         self._probed.put(elf, library, name, points)
                     parts.append(part)
-                    yield
+                    if part.points or len(parts) > 1:  # that there is no Go is seen at once
+                        yield
             finding = joined(parts)
         except (ElfError, OSError, VerifierError) as error:
             if not os.path.exists(library.path):  # noqa: PTH110  a process that is gone took its view of the file with it

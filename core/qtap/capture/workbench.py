@@ -45,6 +45,10 @@ class Workbench:
         if next(steps, self) is None:
             self._under_way.append(steps)
 
+    def later(self, steps: Steps) -> None:
+        """Do all steps when nothing is urgent; on the thread of `run`."""
+        self._under_way.append(steps)
+
     def stop(self) -> None:
         """End `run` after the step that is under way."""
         self._stopping = True
@@ -58,7 +62,7 @@ class Workbench:
                 self._set_urgent(is_urgent=False)
                 steps = self._under_way.popleft()
                 if next(steps, self) is None:
-                    self._under_way.append(steps)
+                    self._under_way.appendleft(steps)  # what it holds in memory goes before the next one begins
             elif not self._goes_on(idle):
                 self._set_urgent(is_urgent=True)
                 self._poll.poll(pause())
