@@ -41,6 +41,8 @@ class Counts(msgspec.Struct):
     unknown: int = 0
     """Transactions with a header that refers to what the connection said before capture began, and that are marked so: the
     rest of them is whole, and they count as seen."""
+    unaddressed: int = 0
+    """Transactions whose connection's addresses are not known."""
     lost: int = 0
     """Records that the program itself says it lost."""
 
@@ -99,6 +101,7 @@ def fault_of(cell: Cell, outcome: Outcome) -> str:
             ("wrong headers", counts.headers),
             ("wrong bodies", counts.bodies),
             ("duplicates", counts.duplicates),
+            ("without addresses", counts.unaddressed),
         )
         if number
     ]

@@ -13,14 +13,14 @@ from tests.live.matrix.cell import Bench, Cell
 from tests.live.matrix.cells_java import JavaClient, JavaServer
 from tests.live.matrix.cells_python import THREADS
 from tests.live.matrix.exchange import Asking, ClientOf, Exchange, Order, ServerOf, Serving
-from tests.live.matrix.jars import CONSCRYPT, NETTY, Jar, fetched, unreachable
+from tests.live.matrix.jars import CONSCRYPT, NETTY, TCNATIVE, Jar, fetched, unreachable
 from tests.live.matrix.parties import python_http1
 from tests.live.program import Capture, until
 
 _SOURCES = Path(__file__).parent / "netty"
 _PROVIDERS = ("org.conscrypt.OpenSSLProvider", "SUN", "SunRsaSign", "SunEC", "SunJSSE", "SunJCE")
 """Conscrypt before those that it needs."""
-_CONSCRYPT = "BoringSSL in Conscrypt, stripped,"
+_CONSCRYPT = "BoringSSL in Conscrypt {}, stripped"
 _NATIVE = ("netty_tcnative", "conscrypt_openjdk_jni")
 
 
@@ -104,14 +104,14 @@ def _absent() -> str:
 
 
 def _cells() -> Iterator[Cell]:
-    tls = "BoringSSL in netty-tcnative"
+    tls = f"BoringSSL in netty-tcnative {TCNATIVE}"
     yield Cell("netty", "netty", "netty on epoll", tls, "HTTP/1.1", Exchange(_netty_client, _netty_server), absent=_absent)
     for version in CONSCRYPT:
         yield Cell(
             f"conscrypt-{version}",
             "HttpsURLConnection",
             "http.server",
-            f"{_CONSCRYPT} {version}; OpenSSL 3",
+            f"{_CONSCRYPT.format(version)}; OpenSSL 3",
             "HTTP/1.1",
             Exchange(_conscrypt_client(version, "url"), python_http1()),
             late=("server",),
@@ -122,7 +122,7 @@ def _cells() -> Iterator[Cell]:
             f"conscrypt-{version}-both",
             "HttpClient",
             "HttpsServer",
-            f"{_CONSCRYPT} {version}",
+            _CONSCRYPT.format(version),
             "HTTP/1.1",
             Exchange(_conscrypt_client(version, "h1"), _conscrypt_server(version)),
             absent=_absent,

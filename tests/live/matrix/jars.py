@@ -33,7 +33,7 @@ class Jar(msgspec.Struct, frozen=True):
         return f"{_REGISTRY}/{self.group.replace('.', '/')}/{self.name}/{self.version}/{self.file}"
 
 
-_NETTY, _TCNATIVE = "4.1.136.Final", "2.0.84.Final"
+_NETTY, TCNATIVE = "4.1.136.Final", "2.0.84.Final"
 NETTY = (
     *(
         Jar("io.netty", name, _NETTY, sha256)
@@ -56,11 +56,11 @@ NETTY = (
         "c3956f90241582bbbad5612c3159cffeb7c3533324759f3c3bd778ca9b176cae",
         "linux-x86_64",
     ),
-    Jar("io.netty", "netty-tcnative-classes", _TCNATIVE, "7a4437abf98b0cec053af4443fe321177d2cfccfec7bcad4e7d8b75571bbec4d"),
+    Jar("io.netty", "netty-tcnative-classes", TCNATIVE, "7a4437abf98b0cec053af4443fe321177d2cfccfec7bcad4e7d8b75571bbec4d"),
     Jar(
         "io.netty",
         "netty-tcnative-boringssl-static",
-        _TCNATIVE,
+        TCNATIVE,
         "19d7cd7c3081c80ebe417af870e2fe62be1ca5969683d9cd402bb3ebc754d257",
         "linux-x86_64",
     ),

@@ -36,6 +36,7 @@ def judge(transactions: Iterable[Fields], record: Collection[Seen], terms: Terms
         marks = set(transaction.get("incomplete", ()))
         counts.incomplete += bool(marks - set(_MARKS.values()))
         counts.unknown += bool(marks & set(_MARKS.values()))
+        counts.unaddressed += not client_port(transaction)
         wrong = _difference(transaction, wanted, marks, terms)
         if wrong:
             kind, words = wrong

@@ -50,9 +50,9 @@ were *open before* capture began.
 
 *Client saw* and *server saw* count the exchanges that were captured at that end whole and equal to the record. *Wrong* counts
 transactions that pair a request with another's response or address, have a header or a body that the server does not, or came
-twice, with no mark that says so; it must be 0 everywhere. *Incomplete* ones lack something and are marked. *Unknown fields*:
-HTTP/2 lets a header refer to one that was sent before capture began; what it was cannot be known, so it is marked, and the rest
-of the transaction is whole.
+twice, with no mark that says so; it must be 0 everywhere. One whose addresses are not known is a fault, too. *Incomplete* ones
+lack something and are marked. *Unknown fields*: HTTP/2 lets a header refer to one that was sent before capture began; what it
+was cannot be known, so it is marked, and the rest of the transaction is whole.
 
 {table}
 

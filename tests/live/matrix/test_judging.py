@@ -91,6 +91,13 @@ def test_a_difference_is_counted_where_it_belongs(path: tuple[str, ...], value: 
     assert (getattr(counts, kind), counts.wrong, counts.client, counts.server) == (1, 1, 1, 2)
 
 
+def test_a_transaction_without_addresses_is_seen_and_counted() -> None:
+    found = everything()
+    found[0]["metadata"] |= {"local_address": ":0", "remote_address": ":0"}
+    counts = judged(found)
+    assert (counts.unaddressed, counts.wrong, counts.client) == (1, 0, 2)
+
+
 def test_two_ends_of_different_exchanges_that_are_joined_are_a_wrong_pairing() -> None:
     found = everything()
     found[0]["metadata"]["peer_request_id"] = "ingress1"
