@@ -137,6 +137,15 @@ def test_a_short_connection_without_http_is_one_report() -> None:
     assert [report.part for report in told.connections] == [0]
 
 
+def test_nothing_is_told_or_kept_of_a_connection_after_its_end() -> None:
+    told = Snapshots()
+    reports = Reports(told)
+    one = Connection("c1", Process(1), protocol="other", closed_at=1)
+    reports.last(one)
+    reports.corrected(one, SECOND)
+    assert [report.part for report in told.connections] == [0]
+
+
 def told_later(table: ConnectionTable, *given: bytes) -> None:
     for record in given:
         table.take(record, 0)

@@ -44,8 +44,8 @@ class Reports:
     def last(self, connection: Connection) -> None:
         """Report a connection that has closed; once, whoever says so."""
         if not connection.part or connection.id in self._open:
-            self.forget(connection)
             self._tell(connection)
+            self.forget(connection)
 
     def forget(self, connection: Connection) -> None:
         """Report it no more."""
