@@ -44,6 +44,7 @@ def test_what_is_saved_is_read(chosen: list[str], widths: dict[str, int]) -> Non
     [
         ("columns: [hst]", "columns: hst: no such column; did you mean host?"),
         ("columns: [17]", "columns: 17: no such column; there are state,"),
+        ("columns: [[host]]", "columns: ['host']: no such column"),
         ("columns: [host, path, host]", "columns: host stands there twice"),
         ("columns: host", "columns: is not a list"),
         ("widths: [host]", "widths: is not a mapping"),

@@ -89,8 +89,8 @@ def _widths(path: Path, value: object) -> dict[str, int]:
 
 
 def _name(path: Path, key: str, name: object) -> str:
-    if name not in COLUMNS:
+    if not isinstance(name, str) or name not in COLUMNS:
         near = difflib.get_close_matches(str(name), COLUMNS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COLUMNS)}"
         raise ColumnsError(f"{path}: {key}: {name!s}: no such column; {hint}")
-    return str(name)
+    return name
