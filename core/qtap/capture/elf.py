@@ -26,7 +26,8 @@ _DATA = frozenset((".data.rel.ro", ".data", ".rodata"))
 _NT_GNU_BUILD_ID = 3
 _CHAIN_LIMIT = 4096
 _TAIL_LIMIT = 64
-"""Longer hash chains, and more names that end alike, occur in damaged or hostile files only."""
+_POINTER_LIMIT = 4096
+"""Longer hash chains, more names that end alike, and more places of one address occur in damaged or hostile files only."""
 
 
 class Symbol(NamedTuple):
@@ -172,11 +173,13 @@ class Elf(ElfFile):
     def _aligned(self, section: Section, value: bytes, step: int, offset: int) -> Iterator[int]:
         """Give each entry of `step` bytes in a section that has `value` at `offset`."""
         body = self.read(section.offset, section.size)
-        at = body.find(value)
-        while at >= 0:
+        at = -1
+        for _ in range(_POINTER_LIMIT):
+            at = body.find(value, at + 1)
+            if at < 0:
+                return
             if at % step == offset and at - offset + step <= len(body):
                 yield at - offset
-            at = body.find(value, at + 1)
 
     def _word(self, at: int) -> int:
         return int.from_bytes(self.read(at, 4), "little")
