@@ -131,6 +131,42 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
         Elf("nul\0byte")
 
 
+def test_a_file_that_names_the_same_piece_for_ever_is_refused(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = program.stat().st_size
+    monkeypatch.setattr("qtap.capture.elf_file._READ_LIMIT", 4 * size)
+    with Elf(program) as elf:
+        elf.read(0, size)
+        elf.read(0, size)
+        elf.read(0, size)
+        with pytest.raises(ElfError, match="again and again"):
+            elf.read(0, size)
+
+
+def test_an_address_that_stands_everywhere_is_not_looked_for_for_ever(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qtap.capture.elf._DATA", {".text"})
+    with Elf(program) as elf:
+        text = next(section for section in elf.sections if section.name == ".text")
+        monkeypatch.setattr(elf, "read", lambda _offset, size: bytes(size))
+        monkeypatch.setitem(elf.__dict__, "sections", [text._replace(size=1 << 20)])
+        assert 0 < len(elf.pointers_to(0)) <= 4096
+
+
+def test_a_file_is_changed_once_its_parts_lie_elsewhere(program: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(program, tmp_path / "copy"))
+    with Elf(copy) as elf:
+        at = copy.read_bytes().index(bytes.fromhex(elf.build_id))
+        assert not elf.is_changed
+        os.utime(copy, (1, 1))
+        with copy.open("r+b") as file:  # as the go command does
+            file.seek(at)
+            file.write(b"other")
+        assert not elf.is_changed
+        shutil.copy("/bin/sh", copy)
+        assert elf.is_changed
+        copy.write_bytes(b"")
+        assert elf.is_changed
+
+
 def test_an_address_outside_every_segment_is_refused(program: Path) -> None:
     with Elf(program) as elf, pytest.raises(ElfError, match="maps nothing at 0xffffffff"):
         elf.offset_of(0xFFFFFFFF)

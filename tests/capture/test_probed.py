@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -11,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from qtap.capture.elf import Elf
+from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
 from qtap.capture.libraries import Library
 from qtap.capture.probe import ProbePoint
@@ -24,8 +25,11 @@ class Kernel:
     def __init__(self) -> None:
         self.links: list[int] = []
         self.made = 0
+        self.refuses = ""
 
-    def probe(self, _path: str, _program: str, _offsets: Sequence[int], **_how: object) -> list[int]:
+    def probe(self, _path: str, program: str, _offsets: Sequence[int], **_how: object) -> list[int]:
+        if program == self.refuses:
+            raise OSError(errno.ENOMEM, "refused")
         self.made += 1
         self.links.append(self.made)
         return [self.made]
@@ -84,6 +88,39 @@ def test_what_is_written_over_loses_the_probes_of_what_it_was(kernel: Kernel, pr
         file.truncate(POINTS[1].offset - 1)
     set_in(probed, program, [])
     assert kernel.links == []
+
+
+def test_what_is_written_over_while_it_is_looked_into_gets_no_probes(kernel: Kernel, probed: Probed, program: Path) -> None:
+    status = program.stat()
+    with Elf(program) as elf:
+        assert elf.sections
+        shutil.copy("/bin/sh", program)
+        with pytest.raises(ElfError, match="was written to while"):
+            probed.put(elf, Library("program", "", status.st_ino, status.st_size, ""), "openssl", POINTS)
+    assert kernel.links == []
+
+
+def test_probes_are_set_all_or_none(kernel: Kernel, probed: Probed, program: Path) -> None:
+    kernel.refuses = "ssl_free"
+    before = len([*Path("/proc/self/fd").iterdir()])
+    with pytest.raises(OSError, match="refused"):
+        set_in(probed, program, POINTS)
+    assert (kernel.links, kernel.made, probed.count) == ([], 2, 0)
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+    kernel.refuses = ""
+    set_in(probed, program, POINTS)
+    assert len(kernel.links) == 3
+
+
+def test_whoever_remembers_a_file_is_told_that_it_lost_its_probes(kernel: Kernel, program: Path) -> None:
+    told: list[Library] = []
+    probed = Probed(cast("Engine", kernel), told.append)
+    set_in(probed, program, POINTS)
+    inode = program.stat().st_ino
+    program.write_bytes(b"")
+    with program.open("rb") as file:
+        probed.drop_stale(file.fileno())
+    assert [library.inode for library in told] == [inode]
 
 
 def test_other_places_in_the_same_code_replace_the_former(kernel: Kernel, probed: Probed, program: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +19,7 @@ from qtap.capture.examine import Finding
 from qtap.capture.libraries import Library
 from qtap.capture.probe import ProbePoint
 from qtap.capture.probes import Prober
+from qtap.capture.written import Written
 
 PATIENCE = 10.0
 
@@ -156,3 +157,51 @@ def test_what_waits_for_its_programs_is_found_again_when_its_process_is_gone(
     prober.stop()
     assert prober.attached == ["it"]
     assert kernel.probed == ["go_close"]
+
+
+class Writes:
+    """Plays what tells of files that were written."""
+
+    def __init__(self, *paths: str) -> None:
+        self.files = [os.open(path, os.O_RDONLY) for path in paths]
+        self.fd = os.eventfd(len(paths))
+        self.resting = 0.0
+        self.closed = False
+
+    def resume(self) -> None:
+        pass
+
+    def take(self) -> Iterator[tuple[int, Library]]:
+        for number, file in enumerate(self.files):
+            yield file, Library("it", f"/proc/self/fd/{file}", number, 1, "")
+        self.files = []
+
+    def close(self) -> None:
+        os.close(self.fd)
+        self.closed = True
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_not_too_many_files_are_open_at_once_and_none_is_watched_after_the_end(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def look(_examiner: object, _elf: object, library: Library) -> Iterator[Finding]:
+        looked.append(library.path)
+        return iter([Finding(), Finding()])
+
+    monkeypatch.setattr(probes, "_MOST_UNDER_WAY", 2)
+    monkeypatch.setattr("qtap.capture.probes.Examiner.look", look)
+    writes = Writes("/bin/true", "/bin/true", "/bin/true")
+    files = [*writes.files]
+    prober = Prober(cast("Engine", kernel))
+    prober._written = cast("Written", writes)  # noqa: SLF001 - which watches the host
+    prober._bench.watch(writes.fd, prober._take_written)  # noqa: SLF001
+    prober.start()
+    end = time.monotonic() + PATIENCE
+    while any(os.path.exists(f"/proc/self/fd/{file}") for file in files) and time.monotonic() < end:  # noqa: PTH110
+        time.sleep(0.01)
+    assert looked == [f"/proc/self/fd/{file}" for file in files[:2]]
+    prober.stop()
+    assert writes.closed

@@ -145,7 +145,7 @@ class Engine:
     def probe(self, path: str, program: str, offsets: Sequence[int], *, at_return: bool, pid: int = 0) -> list[int]:
         """Run `program` at file offsets of the file at `path`, in every process or in `pid` alone; raises OSError.
 
-        Gives what `remove` takes.
+        Gives what `remove` takes; where one offset is refused, none is left.
         """
         if program not in self._code:
             raise OSError(errno.ENOENT, "the programs for it could not be compiled")
@@ -155,9 +155,12 @@ class Engine:
             links.append(bpf.attach_uprobes(fd, path, offsets, at_return=at_return, pid=pid))
         else:
             event_type = int(_UPROBE_PMU.read_text())
-            for offset in offsets:
-                links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type, pid=pid))
-                self._links.update(links)  # the next one may fail
+            with contextlib.ExitStack() as undo:
+                undo.callback(self.remove, links)
+                for offset in offsets:
+                    links.append(bpf.attach_uprobe(fd, path, offset, at_return=at_return, event_type=event_type, pid=pid))
+                    self._links.add(links[-1])
+                undo.pop_all()
         self._links.update(links)
         return links
 

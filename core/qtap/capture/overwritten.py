@@ -47,8 +47,10 @@ class Overwritten:
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
-        self._bench.run(iter(()))
-        self._group.close()
+        try:
+            self._bench.run(iter(()))
+        finally:
+            self._group.close()
 
     def _take(self) -> None:
         for _, file in self._group.events():

@@ -7,12 +7,14 @@ is removed, as each program of `go test` or `go run` is, its space is given back
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from typing import NamedTuple
 
-from qtap.capture.elf import Elf
+from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
 from qtap.capture.libraries import Library
 from qtap.capture.overwritten import Overwritten
@@ -47,10 +49,12 @@ class _Probes(NamedTuple):
 class Probed:
     """Sets probes, and removes them when somebody writes into their file."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, forget: Callable[[Library], object] = lambda _: None) -> None:
+        """`forget` is told, on any thread, of each file that has lost probes since it holds something else."""
         self.count = 0
         """Probes set so far."""
         self._engine = engine
+        self._tell = forget
         self._lock = threading.Lock()
         self._by_inode: dict[int, list[_Probes]] = {}
         self._overwritten: Overwritten | None = None
@@ -69,19 +73,21 @@ class Probed:
         """Touch the engine no more."""
         with self._lock:
             self._closed = True
+            for probes in self._all():
+                os.close(probes.file)
+            self._by_inode.clear()
         if self._overwritten:
             self._overwritten.stop()
-        for probes in self._all():
-            os.close(probes.file)
-        self._by_inode.clear()
 
     def drop_stale(self, file: int) -> None:
         """Remove the probes of the file open as `file` where it holds something else by now."""
         status = os.fstat(file)
         with self._lock:
-            known = [] if self._closed else self._by_inode.get(status.st_ino, [])
-            here = [probes for probes in known if status.st_dev == probes.device]
-            self._drop([probes for probes in here if _code(file, probes.points) != probes.code])
+            here = [probes for probes in self._by_inode.get(status.st_ino, []) if status.st_dev == probes.device]
+            stale = [probes for probes in here if _code(file, probes.points) != probes.code]
+            self._drop(stale)
+        for probes in stale:
+            self._tell(probes.library)
 
     def put(self, elf: Elf, library: Library, name: str, points: list[ProbePoint]) -> None:
         """Set the probes of the TLS library `name`, unless they are there. Raises ElfError, OSError, VerifierError."""
@@ -96,11 +102,9 @@ class Probed:
             self._drop(before)
             if self._overwritten:
                 self._overwritten.watch(elf.descriptor_path)
-            code = _code(elf.descriptor, points)
-            links = set_points(self._engine, elf.descriptor_path, points)
-            file = os.open(elf.descriptor_path, os.O_PATH | os.O_CLOEXEC)
-            found = _Probes(elf.device, library, name, points, code, links, file)
-            self._by_inode.setdefault(library.inode, []).append(found)
+            if elf.is_changed:  # before it was watched
+                raise ElfError(f"{library.name} was written to while it was looked into")
+            self._by_inode.setdefault(library.inode, []).append(self._set(elf, library, name, points))
             self.count += sum(bool(point.enter) + bool(point.leave) for point in points)
 
     def removed(self) -> set[int]:
@@ -116,6 +120,15 @@ class Probed:
         # Nobody waits for it, and the kernel takes its time.
         threading.Thread(target=self._engine.remove, args=(links,), name="qtap-removal", daemon=True).start()
         return [probes.library for probes in gone]
+
+    def _set(self, elf: Elf, library: Library, name: str, points: list[ProbePoint]) -> _Probes:
+        code = _code(elf.descriptor, points)
+        file = os.open(elf.descriptor_path, os.O_PATH | os.O_CLOEXEC)
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, file)
+            links = set_points(self._engine, elf.descriptor_path, points)
+            undo.pop_all()
+        return _Probes(elf.device, library, name, points, code, links, file)
 
     def _drop(self, stale: list[_Probes]) -> None:
         self._engine.remove(self._forget(stale))
@@ -134,16 +147,22 @@ class Probed:
 
 
 def set_points(engine: Engine, path: str, points: list[ProbePoint], pid: int = 0) -> list[int]:
-    """Set probes in the file at `path`, in every process or in `pid` alone; gives what `Engine.remove` takes."""
+    """Set probes in the file at `path`, all or none, in every process or in `pid` alone; gives what `Engine.remove` takes.
+
+    Raises OSError, VerifierError.
+    """
     places: dict[tuple[bool, str], set[int]] = defaultdict(set)
     for point in points:
         for at_return, program in ((False, point.enter), (True, point.leave)):
             if program:
                 places[at_return, program].add(point.offset)
     links: list[int] = []
-    # Returns first: a call is then either seen whole or not at all.
-    for (at_return, program), offsets in sorted(places.items(), key=lambda item: not item[0][0]):
-        links += engine.probe(path, program, sorted(offsets), at_return=at_return, pid=pid)
+    with contextlib.ExitStack() as undo:
+        undo.callback(engine.remove, links)
+        # Returns first: a call is then either seen whole or not at all.
+        for (at_return, program), offsets in sorted(places.items(), key=lambda item: not item[0][0]):
+            links += engine.probe(path, program, sorted(offsets), at_return=at_return, pid=pid)
+        undo.pop_all()
     return links
 
 

@@ -33,7 +33,8 @@ _SOUGHT_LIMIT = 64
 """Processes with probes of their own; what has them longest goes first."""
 _NEEDED_FOR = 300.0
 """Seconds until a process that has probes of its own is looked at: each costs 14 us a call where the kernel single-steps it."""
-
+_MOST_UNDER_WAY = 256
+"""Files under way, each of which stays open: what is written beyond that is looked into when it is executed."""
 _URGENT_AT_ONCE = 4
 """Files: who unpacks more of them will not run each at once."""
 _LET_GO_EVERY = 10.0
@@ -64,7 +65,7 @@ class Prober:
         self._next_look = time.monotonic() + _LET_GO_EVERY
         self._engine = engine
         self._written: Written | None = None
-        self._probed = Probed(engine)
+        self._probed = Probed(engine, self._forget)
         self._examiner = Examiner(chosen)
         self._executables = Executables()
         self._bench = Workbench(hurry)
@@ -147,6 +148,8 @@ class Prober:
         self._stopping = True
         self._bench.stop()
         self._probed.stop()
+        if self._written and self._thread.ident is None:  # else the thread does it
+            self._written.close()
         # A compiler at work ends with this process, and nothing is done with what it gives.
         if self._thread.is_alive() and not self._compiles:
             self._thread.join(timeout=1)
@@ -181,7 +184,11 @@ class Prober:
         self._bench.put(job)
 
     def _run(self) -> None:
-        self._bench.run(self._attach_installed(), lambda: self._written.resting or None if self._written else None)
+        try:
+            self._bench.run(self._attach_installed(), lambda: self._written.resting or None if self._written else None)
+        finally:  # what nobody takes from it would hold file systems that somebody unmounts
+            if self._written:
+                self._written.close()
 
     def _take_news(self, pages: mmap.mmap, at: int) -> None:
         inode, superblock, generation, pid, kind = records.NEWS.unpack_from(pages, at)
@@ -196,6 +203,9 @@ class Prober:
         assert self._written
         self._written.resume()
         for number, (file, library) in enumerate(self._written.take()):
+            if self._bench.unfinished >= _MOST_UNDER_WAY:
+                os.close(file)
+                continue
             begin = self._bench.begin if number < _URGENT_AT_ONCE else self._bench.later
             begin(self._attach_written(file, library))
 
@@ -232,7 +242,10 @@ class Prober:
             yield
         if removed:
             for library in self._probed.let_go(removed):
-                self.findings.pop(library.identity, None)
+                self._forget(library)
+
+    def _forget(self, library: Library) -> None:
+        self.findings.pop(library.identity, None)
 
     def _attach_mapped(self, pid: int, inode: int, superblock: int, generation: int) -> Steps:
         found = list(libraries_of(pid, inode=inode))

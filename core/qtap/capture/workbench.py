@@ -29,6 +29,11 @@ class Workbench:
         self._watched: list[Callable[[], object]] = []
         self._stopping = self._idled = False
 
+    @property
+    def unfinished(self) -> int:
+        """How many jobs have steps left to do."""
+        return len(self._under_way)
+
     def put(self, job: Job) -> None:
         """Have `job` done; returns at once."""
         self._new.put(job)
