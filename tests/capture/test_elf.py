@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qtap.capture.elf import Elf, ElfError
+from qtap.capture.elf_file import find_in_turns
 
 PYTHON = Path(sys.executable).resolve()
 _CANDIDATES = [PYTHON, *(Path(path) for path in ("/bin/ls", "/usr/bin/curl", "/usr/sbin/nginx"))]
@@ -149,6 +150,12 @@ def test_an_address_that_stands_everywhere_is_not_looked_for_for_ever(program: P
         monkeypatch.setattr(elf, "read", lambda _offset, size: bytes(size))
         monkeypatch.setitem(elf.__dict__, "sections", [text._replace(size=1 << 20)])
         assert 0 < len(elf.pointers_to(0)) <= 4096
+
+
+@pytest.mark.parametrize("at", [0, 5, (1 << 20) - 2, 1 << 20, (1 << 21) + 1])
+def test_what_lies_across_two_turns_is_found(at: int) -> None:
+    data = bytes(at) + b"word" + bytes(9)
+    assert [find_in_turns(data, b"word", start) for start in (0, at, at + 1, len(data))] == [at, at, -1, -1]
 
 
 def test_a_file_is_changed_once_its_parts_lie_elsewhere(program: Path, tmp_path: Path) -> None:

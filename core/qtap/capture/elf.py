@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from qtap.capture.elf_file import ElfError, ElfFile, Section, string_at
+from qtap.capture.elf_file import ElfError, ElfFile, Section, find_in_turns, string_at
 
 X86_64 = 62
 _SYMBOL = struct.Struct("<IBBHQQ")
@@ -27,7 +27,9 @@ _NT_GNU_BUILD_ID = 3
 _CHAIN_LIMIT = 4096
 _TAIL_LIMIT = 64
 _POINTER_LIMIT = 4096
-"""Longer hash chains, more names that end alike, and more places of one address occur in damaged or hostile files only."""
+_TABLES = 2
+"""Longer hash chains, more names that end alike, more places of one address, and more tables of symbols occur in damaged or
+hostile files only."""
 
 
 class Symbol(NamedTuple):
@@ -129,6 +131,7 @@ class Elf(ElfFile):
     def _strings(self, section: Section) -> bytes:
         strings = self._link(section)
         if strings not in self._string_tables:
+            _make_room(self._string_tables)
             self._string_tables[strings] = self.read(strings.offset, strings.size)
         return self._string_tables[strings]
 
@@ -175,7 +178,7 @@ class Elf(ElfFile):
         body = self.read(section.offset, section.size)
         at = -1
         for _ in range(_POINTER_LIMIT):
-            at = body.find(value, at + 1)
+            at = find_in_turns(body, value, at + 1)
             if at < 0:
                 return
             if at % step == offset and at - offset + step <= len(body):
@@ -198,6 +201,7 @@ class Elf(ElfFile):
     def _symbol_table(self, section: Section) -> tuple[bytes, list[int]]:
         """Give the symbols, and the first word of each: its name's place. 75 000 take 3 ms, unpacking each takes 30 ms."""
         if section not in self._symbol_tables:
+            _make_room(self._symbol_tables)
             table = self.read(section.offset, section.size // _SYMBOL.size * _SYMBOL.size)
             self._symbol_tables[section] = table, memoryview(table).cast("I")[:: _SYMBOL.size // 4].tolist()
         return self._symbol_tables[section]
@@ -215,11 +219,16 @@ def _gnu_hash(name: bytes) -> int:
     return value
 
 
+def _make_room(tables: dict[Section, Any]) -> None:
+    if len(tables) >= _TABLES:
+        tables.clear()
+
+
 def _occurrences(strings: bytes, name: bytes) -> Iterator[int]:
     """Give every place where `name` ends a string: linkers share the tails of longer names."""
     at = -1
     for _ in range(_TAIL_LIMIT):
-        at = strings.find(name, at + 1)
+        at = find_in_turns(strings, name, at + 1)
         if at < 0:
             return
         yield at

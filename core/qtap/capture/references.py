@@ -34,7 +34,8 @@ _FROM_HERE = 0x1B
 """DW_EH_PE_pcrel | DW_EH_PE_sdata4: an address as 4 signed bytes from where it stands."""
 _AUGMENTATION = re.compile(rb"\x01z(P?)L?R[SB]?\0")
 """Of a common entry (CIE) of version 1 whose data ends with the form of addresses."""
-_PIECE, _OVERLAP = 1 << 24, 64
+_PIECE, _OVERLAP = 1 << 20, 512
+"""Bytes looked at in one go, 0.3 ms without a turn for other threads; the overlap holds the longest string with its path."""
 _MOST_A_FUNCTION = 4096
 """Bytes of code for each entry of a table that has them all; Debian's libraries and grpc have 200 to 500."""
 _LONGEST_TABLE = 1 << 24
@@ -204,7 +205,7 @@ def _has_known_form(common: bytes) -> bool:
 
 
 def _pieces(elf: Elf) -> Iterator[tuple[int, bytes]]:
-    """Give the constant data with its address, in pieces that overlap by 64 bytes."""
+    """Give the constant data with its address, in pieces that overlap."""
     section = _section(elf, ".rodata")
     for at in range(0, section.size if section else 0, _PIECE):
         assert section is not None

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from qtap.capture.elf import X86_64, Elf, Symbol
+from qtap.capture.elf_file import find_in_turns
 from qtap.capture.probe import ProbePoint, TlsLibrary, probe_point
 
 _PROGRAMS = {
@@ -135,7 +136,7 @@ def _holding(strings: bytes, part: bytes) -> Iterator[bytes]:
     """Give the strings that hold `part`."""
     at = -1
     for _ in range(_COPIES):
-        at = strings.find(part, at + 1)
+        at = find_in_turns(strings, part, at + 1)
         if at < 0:
             return
         start = strings.rfind(b"\0", max(0, at - _NAME_LIMIT), at) + 1
