@@ -1,4 +1,4 @@
-"""Probes of single processes, for as long as they are needed and not for too many; and the thread that sets probes."""
+"""The thread that sets probes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from qtap.capture import probes
+from qtap.capture import private_probes, probes
 from qtap.capture.bpf import VerifierError
 from qtap.capture.compiler import Bytecode
 from qtap.capture.engine import Engine
@@ -25,16 +25,12 @@ PATIENCE = 10.0
 
 
 class Kernel:
-    """Plays the kernel's side: which processes still have TLS handles without a socket."""
+    """Plays the kernel's side."""
 
     def __init__(self) -> None:
-        self.seeking: set[int] = set()
         self.added: list[Bytecode] = []
         self.probed: list[str] = []
         self.removed: list[int] = []
-
-    def has_sought(self, pid: int) -> bool:
-        return pid in self.seeking
 
     def add(self, code: Bytecode) -> None:
         self.added.append(code)
@@ -63,29 +59,6 @@ def prober(kernel: Kernel) -> Prober:
     return Prober(cast("Engine", kernel))
 
 
-def test_probes_go_when_no_handle_needs_them(kernel: Kernel, prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
-    prober.seek(10)
-    prober.seek(11)
-    assert prober.drop_unneeded() == []  # they are new
-    monkeypatch.setattr(probes, "_NEEDED_FOR", 0.0)
-    prober.seek(10)
-    prober.seek(11)
-    kernel.seeking = {10}
-    assert prober.drop_unneeded() == [11]
-    assert prober.drop_unneeded() == []
-    kernel.seeking = set()
-    assert prober.drop_unneeded() == [10]
-
-
-def test_too_many_processes_lose_the_oldest(prober: Prober, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "_SOUGHT_LIMIT", 2)
-    monkeypatch.setattr(probes, "_NEEDED_FOR", 0.0)
-    for pid in (1, 2, 3):
-        prober.seek(pid)
-    kernel.seeking = {3}
-    assert prober.drop_unneeded() == [2]
-
-
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qtap.capture.probes.Executables.installed", lambda _: iter(()))
@@ -98,9 +71,9 @@ def test_a_kernel_that_refuses_programs_for_rare_libraries_leaves_the_others(
     rest = Bytecode([], {})
     prober = Prober(cast("Engine", kernel), rest=lambda: rest)
     prober.start()
-    monkeypatch.setattr(probes, "any_bio_points", lambda _: [ProbePoint("BIO_read", 64, "bio_enter_read")])
-    prober.seek(os.getpid())
-    prober.exited(os.getpid())
+    monkeypatch.setattr(private_probes, "any_bio_points", lambda _: [ProbePoint("BIO_read", 64, "bio_enter_read")])
+    prober.private.seek(os.getpid())
+    prober.private.exited(os.getpid())
     end = time.monotonic() + PATIENCE
     while not kernel.removed and time.monotonic() < end:
         time.sleep(0.01)

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 
 from qtap.capture import records
-from qtap.capture.bio import any_bio_points
 from qtap.capture.bpf import VerifierError
 from qtap.capture.compiler import Bytecode, CompileError
 from qtap.capture.elf import Elf, ElfError
@@ -21,7 +20,8 @@ from qtap.capture.examine import Examiner, Finding, joined
 from qtap.capture.executables import Executables
 from qtap.capture.libraries import Identity, Library, inodes_in_use, libraries, libraries_in_root, libraries_of
 from qtap.capture.priority import hurry
-from qtap.capture.probed import Probed, set_points
+from qtap.capture.private_probes import PrivateProbes
+from qtap.capture.probed import Probed
 from qtap.capture.tls import NAMES
 from qtap.capture.workbench import Job, Steps, Workbench
 from qtap.capture.written import Written
@@ -29,10 +29,6 @@ from qtap.capture.written import Written
 _log = logging.getLogger("qtap")
 _REMEMBERED = 65_536
 """Files; a host that runs more looks into some again."""
-_SOUGHT_LIMIT = 64
-"""Processes with probes of their own; what has them longest goes first."""
-_NEEDED_FOR = 300.0
-"""Seconds until a process that has probes of its own is looked at: each costs 14 us a call where the kernel single-steps it."""
 _MOST_UNDER_WAY = 256
 """Files under way, each of which stays open: what is written beyond that is looked into when it is executed."""
 _URGENT_AT_ONCE = 4
@@ -57,10 +53,6 @@ class Prober:
         self._stopping = False
         self._waiting: list[Library] = []
         """Those that need programs which are not there yet."""
-        self._sought: OrderedDict[int, float] = OrderedDict()
-        """The processes that have probes of their own, and when it is seen whether they need them."""
-        self._own: dict[int, list[int]] = {}
-        """The probes that processes have for themselves."""
         self._under_way: set[Identity] = set()
         self._next_look = time.monotonic() + _LET_GO_EVERY
         self._engine = engine
@@ -69,6 +61,7 @@ class Prober:
         self._examiner = Examiner(chosen)
         self._executables = Executables()
         self._bench = Workbench(hurry)
+        self.private = PrivateProbes(engine, self._put)
         self._thread = threading.Thread(target=self._run, name="qtap-probes", daemon=True)
 
     @property
@@ -112,30 +105,8 @@ class Prober:
 
     def executed(self, pid: int) -> None:
         """Tell that `pid` began to run a program, of which nothing is known; returns at once."""
-        self.exited(pid)
+        self.private.exited(pid)
         self._put(lambda: self._attach_all(self._executables.of(pid)))
-
-    def seek(self, pid: int) -> None:
-        """Tell that TLS handles of `pid` have no socket, though its library's BIOs for memory are probed; returns at once."""
-        self._sought[pid] = time.monotonic() + _NEEDED_FOR
-        self._put(lambda: self._attach_bios(pid))
-        if len(self._sought) > _SOUGHT_LIMIT:
-            self.exited(next(iter(self._sought)))
-
-    def exited(self, pid: int) -> None:
-        """Tell that a process is gone; returns at once."""
-        if self._sought.pop(pid, None) is not None:
-            self._put(lambda: self._engine.remove(self._own.pop(pid, [])))
-
-    def drop_unneeded(self) -> list[int]:
-        """Remove probes of processes all of whose TLS handles had sockets for five minutes; give the processes, at once."""
-        now = time.monotonic()
-        due = [pid for pid, at in self._sought.items() if at <= now]
-        unneeded = [pid for pid in due if not self._engine.has_sought(pid)]
-        self._sought.update(dict.fromkeys(due, now + _NEEDED_FOR))
-        for pid in unneeded:
-            self.exited(pid)
-        return unneeded
 
     def let_go(self) -> None:
         """Have the probes removed, in a while, of files that were removed; returns at once."""
@@ -254,16 +225,6 @@ class Prober:
         known = any(library.inode == inode and library.identity in self.findings for library in found)
         if not known and not os.path.exists(f"/proc/{pid}"):  # noqa: PTH110  once a library
             self._engine.forget_library(inode, superblock, generation)
-
-    def _attach_bios(self, pid: int) -> None:
-        """Set probes for BIOs of any kind in one process: it brought its own."""
-        for path in [*(library.path for library in libraries_of(pid)), f"/proc/{pid}/exe"]:
-            try:
-                with Elf(path) as elf:
-                    links = set_points(self._engine, elf.descriptor_path, any_bio_points(elf), pid)
-                    self._own.setdefault(pid, []).extend(links)
-            except (ElfError, OSError, VerifierError) as error:
-                _log.debug("no probes for the BIOs of %d in %s: %s", pid, path, error)
 
     def _attach_all(self, found: Iterable[Library], *, expected: bool = False) -> Steps:
         """Set the probes of all these files; `expected`: they may be executed soon, under another name."""

@@ -142,7 +142,7 @@ class LiveSource:
         )
         self._table.mute = self._trace.muting(self._engine.mute) if self._trace else self._engine.mute
         self._prober = Prober(self._engine, options.tls_probes or NAMES, rest=None if options.java else rest)
-        self._table.delivery.seek = self._prober.seek
+        self._table.delivery.seek = self._prober.private.seek
         if options.java:
             self._agents = Agents(self._engine, self._takes_agent)
         if options.selection.containers:
@@ -190,7 +190,7 @@ class LiveSource:
             self._next_count = time.monotonic() + 1
             self._count_losses()
             self._prober.let_go()
-            for pid in self._prober.drop_unneeded():
+            for pid in self._prober.private.drop_unneeded():
                 self._table.delivery.unsought(pid)
         return taken == _TURN
 
@@ -246,7 +246,7 @@ class LiveSource:
         self._policy.exited(pid)
         self._table.exited(pid, at)
         self.processes.exit(pid, ts)
-        self._prober.exited(pid)
+        self._prober.private.exited(pid)
         if self._agents:
             self._agents.ended(pid, at)
 
