@@ -60,7 +60,7 @@ def _reads(codes: Mapping[int, bytes], reasons: Mapping[int, set[int]]) -> list[
 
 
 def _stores_any(code: bytes) -> bool:
-    return any(_stores(instruction, code[at:]) for at, instruction in instructions(code))
+    return any(_stores(instruction, code[at : at + instruction.length]) for at, instruction in instructions(code))
 
 
 def _stores(instruction: Instruction, code: bytes) -> bool:
