@@ -55,6 +55,7 @@ def test_what_is_saved_is_read(chosen: list[str], widths: dict[str, int]) -> Non
         ("colums: [host]", "colums: no such key; there are columns and widths"),
         ("- host", "is not a mapping"),
         ("columns: [", "is not YAML: "),
+        ("columns: 2026-13-45", "is not YAML: month"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_key(text: str, wrong: str) -> None:

@@ -23,5 +23,5 @@ def read_yaml(path: Path, error_type: type[SettingsError]) -> object:
         return yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise error_type(f"{path}: cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise error_type(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
