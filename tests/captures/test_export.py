@@ -45,17 +45,20 @@ def test_each_request_is_a_command_in_a_file_for_its_owner(tmp_path: Path) -> No
     assert output.read_bytes() == kept
 
 
-def test_a_request_that_was_not_seen_is_a_comment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "\ntouch /tmp/x\n", "\x1b]0;x\x07"])
+def test_a_request_that_was_not_seen_is_a_comment(tmp_path: Path, name: str) -> None:
     header, record = run("--no-ui", "--replay", DEMO, "--record", "-").splitlines()[::100][:2]
     transaction = json.loads(record)
     assert transaction["kind"] == "transaction"
     transaction["request"]["head"] = ""
+    transaction["id"] = name or transaction["id"]
     (tmp_path / "a").write_text(f"{header}\n{json.dumps(transaction)}\n{{")
     output = tmp_path / "out"
     assert export(str(tmp_path / "a"), "curl", str(output), force=False) == [
         f"{tmp_path / 'a'} breaks off: its recording did not end well"
     ]
-    assert output.read_text() == f"# {transaction['id']}: this request was not seen, only its response\n\n"
+    shown = "$'" + repr(name)[1:-1] + "'" if name else transaction["id"]
+    assert output.read_text() == f"# {shown}: this request was not seen, only its response\n\n"
 
 
 @pytest.mark.parametrize(

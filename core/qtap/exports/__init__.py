@@ -9,14 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 
 from qtap.exports.curl import to_curl
 from qtap.exports.event import System, line_for
+from qtap.exports.shell import quote
 from qtap.model import Transaction
 
 
 def commands(transactions: Iterable[Transaction], _system: System) -> Iterator[bytes]:
-    """Give a curl command for each request, an empty line between them."""
+    """Give a curl command for each request, an empty line between them: a script, whatever a capture of others holds."""
     for transaction in transactions:
         seen = bool(transaction.request.head)
-        text = to_curl(transaction) if seen else f"# {transaction.id}: this request was not seen, only its response"
+        text = (
+            to_curl(transaction)
+            if seen
+            else f"# {quote(transaction.id.encode())}: this request was not seen, only its response"
+        )
         yield text.encode() + b"\n\n"
 
 
