@@ -106,7 +106,8 @@ def shortened(text: str, room: int) -> str:
     Folders go first, then the last members of a list, told by their number, then where the probes are; else the text is cut.
     """
     members = _FOLDERS.sub("", text).split(", ")
-    shorter = [", ".join(members[:kept]) + _more(len(members) - kept) for kept in range(len(members), 0, -1)]
+    most = min(len(members), room // 2 + 1)  # a host may have hundreds, of which each needs a comma
+    shorter = [", ".join(members[:kept]) + _more(len(members) - kept) for kept in range(most, 0, -1)]
     fitting = (one for one in (text, *shorter, text.partition(" in ")[0]) if len(one) <= room)
     return next(fitting, "") or fit(text, room)
 
