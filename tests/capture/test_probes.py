@@ -178,3 +178,17 @@ def test_not_too_many_files_are_open_at_once_and_none_is_watched_after_the_end(
     assert looked == [f"/proc/self/fd/{file}" for file in files[:2]]
     prober.stop()
     assert writes.closed
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_a_fault_that_ends_the_thread_is_told(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("qtap.capture.probes.Examiner.look", lambda *_: 1 // 0)
+    prober = Prober(cast("Engine", kernel))
+    prober.start()
+    prober.executed(os.getpid())
+    prober._thread.join(PATIENCE)  # noqa: SLF001
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "no more probes are set: integer division or modulo by zero (--log-level debug says where)"
+    ]

@@ -157,6 +157,9 @@ class Prober:
     def _run(self) -> None:
         try:
             self._bench.run(self._attach_installed(), lambda: self._written.resting or None if self._written else None)
+        except Exception as error:  # noqa: BLE001 - the thread's end: nothing else would tell of it
+            _log.debug("no more probes are set", exc_info=True)
+            _log.warning("no more probes are set: %s (--log-level debug says where)", error or type(error).__name__)
         finally:  # what nobody takes from it would hold file systems that somebody unmounts
             if self._written:
                 self._written.close()
