@@ -157,3 +157,25 @@ def test_each_piece_is_waited_for_as_long_however_long_others_were(tmp_path: Pat
     may_read[os.fsencode(second)[1:]].set()
     settle(table, told, 2)
     assert [(bytes(t.response.body), t.incomplete) for t in told.finished] == [(DATA, ())] * 2
+
+
+def test_files_that_cannot_be_read_at_once_are_read_beside_each_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of tmpfs on Linux 5.10, and of network file systems."""
+
+    def slowly(root: str, answer: Answer) -> None:
+        time.sleep(0.004)
+        read_piece(root, answer)
+
+    monkeypatch.setattr("qtap.capture.files.read_piece", slowly)
+    monkeypatch.setattr("qtap.capture.files.Files._read_at_once", lambda *_: False)
+    told, turns = Told(), 0
+    table, server = table_for(told), server_of()
+    for _ in range(40):
+        for record in (server.receives(ASK), server.sends(HEAD), server.sends_file(piece(path), 1000)):
+            table.take(record, 0)
+    while len(told.finished) < 40 and turns < 100:
+        time.sleep(0.01)
+        table.tick()
+        turns += 1
+    assert [(bytes(t.response.body), t.incomplete) for t in told.finished] == [(DATA, ())] * 40
+    assert turns < 30

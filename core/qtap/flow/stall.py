@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 from qtap.capture.files import Answer, Files, Piece
@@ -17,6 +18,8 @@ _STOPPING = 0.5
 """Seconds that files are waited for when capture ends."""
 _STALLS_LIMIT = 256
 """Conversations that may wait at once; of others, what sendfile sent is lost."""
+_ASKED_AHEAD = 16
+"""Records that are looked at when the first one waits."""
 _HELD_LIMIT = 1 << 18
 """Bytes of records that wait behind a piece."""
 
@@ -76,6 +79,10 @@ class Stall:
             step = self._steps[0]
             may_wait = now < step.until and self._held <= _HELD_LIMIT
             if step.answer is not None and not self._files.is_done(step.answer) and may_wait:
+                # Where nothing can be read at once, each has to be asked for: one a turn would be too few.
+                for later in islice(self._steps, 1, _ASKED_AHEAD):
+                    if later.answer is not None:
+                        self._files.is_done(later.answer)
                 return False
             self._steps.popleft()
             self._held -= step.size
