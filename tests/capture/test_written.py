@@ -70,3 +70,17 @@ def test_a_flood_is_left_alone_until_the_next_second(tmp_path: Path, monkeypatch
     copy(PROGRAM, tmp_path / "heard")
     assert told_of(watch, tmp_path) == ["heard"]
     watch.close()
+
+
+def test_file_systems_that_may_not_answer_are_not_asked(tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "22 27 0:21 / /proc rw - proc proc rw\n"
+        "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+        "30 27 0:50 / /home rw - nfs4 server:/home rw\n"
+        "31 27 0:51 / /opt rw - fuse.sshfs host:/ rw\n"
+        "32 27 254:1 / /var rw - xfs /dev/vdb rw\n"
+        "33 32 254:2 / /var/lib/docker rw - btrfs /dev/vdc rw\n"
+    )
+    folders = ("/", "/usr", "/opt", "/home", "/var", "/var/lib", "/var/lib/docker")
+    assert written._local_roots(folders, mounts) == ["/", "/var", "/var/lib/docker"]  # noqa: SLF001 - a host without NFS

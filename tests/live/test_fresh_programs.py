@@ -86,6 +86,20 @@ def test_a_program_that_is_written_over_runs_as_it_is_and_is_captured(
     assert len(server.seen) == 3
 
 
+def test_a_program_that_is_written_over_and_run_at_once_runs_as_it_is(
+    certificate: Path, tmp_path: Path, original: Path
+) -> None:
+    other = build("go", tmp_path, "unoptimized")
+    with recorder(certificate) as server, Capture():
+        program = fresh(original, tmp_path / "it")
+        for number in range(COPIES):
+            ask(program, certificate, server, str(number))
+            with program.open("r+b") as file:
+                file.truncate()
+                file.write((original, other)[number % 2].read_bytes())
+    assert len(server.seen) == COPIES
+
+
 def test_a_file_that_takes_the_place_of_one_without_tls_is_looked_into(
     certificate: Path, tmp_path: Path, original: Path
 ) -> None:

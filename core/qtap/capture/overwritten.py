@@ -1,9 +1,8 @@
-"""Files with probes into which somebody writes: the next process that runs them must not run into what was there before.
+"""Files with probes into which somebody writes, where nobody can be made to wait for their end (`leases`).
 
 `cp` over a program keeps its inode, and so its probes, at places that were the former program's. It is told of at the end of
-its first write (that it emptied the file is not told), and on a thread of its own, since each millisecond counts:
-the kernel takes 40 to 100 ms to remove probes. What is copied in one call and executed within that
-time may crash: 3 of 20 Go programs did.
+its first write (that it emptied the file is not told), and on a thread of its own, since each millisecond counts: the kernel
+takes 40 to 100 ms to remove probes. What is copied in one call and executed within that time may crash (3 of 20 Go programs).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Which files have probes, so that none has them twice, and none keeps those of what it held before.
 
 A file with probes stays, and its inode's number with it, until they are removed: the link in the kernel holds it. What is
-written into it meanwhile is another program, of which the kernel would run the former instructions at those places. And when it
-is removed, as each program of `go test` or `go run` is, its space is given back only when its probes are gone, too.
+written into it meanwhile is another program, of which the kernel would run the former instructions at those places: so whoever
+opens one for writing waits until its probes are gone (a tenth of a second), by a lease where the file system has them. And when
+it is removed, as each program of `go test` or `go run` is, its space is given back only when its probes are gone, too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 from qtap.capture.elf import Elf, ElfError
 from qtap.capture.engine import Engine
+from qtap.capture.leases import Leases
 from qtap.capture.libraries import Library
 from qtap.capture.overwritten import Overwritten
 from qtap.capture.probe import ProbePoint
@@ -35,7 +37,7 @@ class _Probes(NamedTuple):
     """What the file held at each of them."""
     links: list[int]
     file: int
-    """A descriptor that only names it."""
+    """A descriptor of the file, which its lease is for."""
 
     def are_in(self, elf: Elf, library: Library) -> bool:
         """Whether that file is this one, which containers see under different device numbers."""
@@ -58,6 +60,7 @@ class Probed:
         self._lock = threading.Lock()
         self._by_inode: dict[int, list[_Probes]] = {}
         self._overwritten: Overwritten | None = None
+        self._leases = Leases(self._make_way)
         self._closed = False
 
     def start(self) -> None:
@@ -65,17 +68,18 @@ class Probed:
         self._overwritten = Overwritten(self.drop_stale)
 
     @property
-    def thread_id(self) -> int:
-        """What the kernel calls the thread that removes what is stale; 0 while there is none."""
-        return self._overwritten.thread_id if self._overwritten else 0
+    def thread_ids(self) -> tuple[int, ...]:
+        """What the kernel calls the threads that remove what is stale, for which others wait."""
+        return self._leases.thread_id, *((self._overwritten.thread_id,) if self._overwritten else ())
 
     def stop(self) -> None:
         """Touch the engine no more."""
         with self._lock:
             self._closed = True
             for probes in self._all():
-                os.close(probes.file)
+                self._leases.close(probes.file)
             self._by_inode.clear()
+        self._leases.stop()
         if self._overwritten:
             self._overwritten.stop()
 
@@ -100,10 +104,6 @@ class Probed:
             if self._closed or any(probes.points == points for probes in before):
                 return
             self._drop(before)
-            if self._overwritten:
-                self._overwritten.watch(elf.descriptor_path)
-            if elf.is_changed:  # before it was watched
-                raise ElfError(f"{library.name} was written to while it was looked into")
             self._by_inode.setdefault(library.inode, []).append(self._set(elf, library, name, points))
             self.count += sum(bool(point.enter) + bool(point.leave) for point in points)
 
@@ -122,16 +122,38 @@ class Probed:
         return [probes.library for probes in gone]
 
     def _set(self, elf: Elf, library: Library, name: str, points: list[ProbePoint]) -> _Probes:
-        code = _code(elf.descriptor, points)
-        file = os.open(elf.descriptor_path, os.O_PATH | os.O_CLOEXEC)
+        file = os.open(elf.descriptor_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with contextlib.ExitStack() as undo:
-            undo.callback(os.close, file)
+            undo.callback(self._leases.close, file)
+            self._watch(file, elf.descriptor_path, library.name)
+            code = _code(elf.descriptor, points)
+            if elf.is_changed:  # before it was watched
+                raise ElfError(f"{library.name} was written to while it was looked into")
             links = set_points(self._engine, elf.descriptor_path, points)
             undo.pop_all()
         return _Probes(elf.device, library, name, points, code, links, file)
 
+    def _watch(self, file: int, path: str, name: str) -> None:
+        """Have whoever writes to the file wait for the end of its probes, or, where that cannot be had, hear of it."""
+        try:
+            self._leases.take(file)
+        except BlockingIOError:
+            raise ElfError(f"{name} is being written to") from None  # its end is told
+        except OSError:
+            if self._overwritten:
+                self._overwritten.watch(path)
+
+    def _make_way(self, file: int) -> None:
+        """Remove the probes of a file that somebody is about to write to, who waits for that."""
+        with self._lock:
+            stale = [probes for probes in self._all() if probes.file == file]
+            self._drop(stale)
+        for probes in stale:
+            self._tell(probes.library)
+
     def _drop(self, stale: list[_Probes]) -> None:
-        self._engine.remove(self._forget(stale))
+        self._engine.remove([link for probes in stale for link in probes.links])
+        self._forget(stale)
 
     def _forget(self, stale: list[_Probes]) -> list[int]:
         for probes in stale:
@@ -139,7 +161,7 @@ class Probed:
             known.remove(probes)
             if not known:
                 del self._by_inode[probes.library.inode]
-            os.close(probes.file)
+            self._leases.close(probes.file)
         return [link for probes in stale for link in probes.links]
 
     def _all(self) -> list[_Probes]:

@@ -93,7 +93,7 @@ class Prober:
     @property
     def urgent_threads(self) -> tuple[int, ...]:
         """What the kernel calls the threads, once started: a new program may run before they have their turn."""
-        return self._thread.native_id or 0, self._probed.thread_id
+        return self._thread.native_id or 0, *self._probed.thread_ids
 
     def mapped(self, pid: int, inode: int, superblock: int, generation: int) -> None:
         """Tell that `pid` mapped a library never seen before; returns at once."""

@@ -4,7 +4,8 @@ A new program makes its first TLS request 4 ms after it is executed, sooner than
 or unpacks it closes it some milliseconds before.
 
 Watched are the file systems that hold the system itself, at the start of capture. Others are left alone, since they may be
-unmounted, which an open file, or one with probes, forbids; and a container's own, whose writes the kernel does not tell here.
+unmounted, which an open file, or one with probes, forbids; those of a network or a program, which may not answer; and a
+container's own, whose writes the kernel does not tell here.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ import os
 import struct
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from qtap.capture.fanotify import CLOSE_WRITE, Group
 from qtap.capture.libraries import LEAST, Library, file_of
 
 _FOLDERS = ("/", "/usr", "/usr/local", "/opt", "/home", "/root", "/srv", "/var", "/var/lib/docker")
+_MOUNTS = Path("/proc/self/mountinfo")
+_LOCAL = frozenset(("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "jfs", "reiserfs", "tmpfs", "overlay"))
+"""Kinds of file systems."""
 _MOST = 500
 """Files a second; when there are more, nothing is told until the next second: a lone one takes 100 us, one of many 25 us."""
 _HEAD = struct.Struct("<4s12xH")
@@ -34,11 +39,7 @@ class Written:
         self._group = Group()
         self._second = self._count = 0
         self._resting = False
-        roots: dict[int, str] = {}
-        for folder in folders:
-            with contextlib.suppress(OSError):
-                roots.setdefault(os.stat(folder).st_dev, folder)  # noqa: PTH116
-        self._roots = [root for root in roots.values() if self._watches(root)]
+        self._roots = [root for root in _local_roots(folders) if self._watches(root)]
 
     @property
     def fd(self) -> int:
@@ -88,6 +89,22 @@ class Written:
             for root in self._roots:
                 with contextlib.suppress(OSError):
                     self._group.leave(root, CLOSE_WRITE)
+
+
+def _local_roots(folders: Iterable[str], mounts: Path = _MOUNTS) -> list[str]:
+    """Give one of `folders` for each file system of this host that holds some; asks none of them, since one may not answer."""
+    found: dict[str, tuple[str, str]] = {}
+    for line in mounts.read_text(errors="surrogateescape").splitlines():
+        fields, _, kind = line.partition(" - ")
+        _, _, device, _, point, *_ = fields.split()
+        found[point] = device, kind.split()[0]  # the last one covers those before
+    roots: dict[str, str] = {}
+    for folder in folders:
+        points = [folder[:end] or "/" for end in range(len(folder) + 1) if folder[end : end + 1] in ("", "/")]
+        device, kind = next((found[point] for point in reversed(points) if point in found), ("", ""))
+        if kind in _LOCAL:
+            roots.setdefault(device, folder)
+    return [*roots.values()]
 
 
 def _look(file: int) -> Library | None:
