@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from qtap.cli import command
+
+PROGRAM = Path(sys.executable).with_name("qtap-tui")
 
 
 @pytest.mark.parametrize(
@@ -29,3 +36,19 @@ from qtap.cli import command
 def test_wrong_usage_is_one_sentence(line: str, told: str) -> None:
     done = CliRunner().invoke(command, line.split(" "), prog_name="qtap-tui")
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"{told}\n")
+
+
+@pytest.mark.parametrize("line", ["--version", "--help", "doctor", "export --help"])
+def test_a_full_disk_is_told_in_one_sentence(line: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([PROGRAM, *line.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "qtap-tui: standard output: No space left on device\n"
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([PROGRAM, "doctor"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qtap import __version__
-from qtap.usage import Commands, Pid, Size, TlsProbes, Toggles, printable
+from qtap.usage import Commands, Pid, Size, TlsProbes, Toggles, printable, run
 
 if TYPE_CHECKING:
     import logging
@@ -281,4 +281,4 @@ def _print_checks(found: Iterable[Check]) -> bool:
 
 def main() -> None:
     """Run the command."""
-    command(prog_name="qtap-tui")
+    sys.exit(run(command))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +37,23 @@ class Commands(click.Group):
         """Run, with a sub-command that reads its own arguments first."""
         with _told_in_a_sentence():
             return super().invoke(ctx)
+
+
+def run(command: click.Command) -> int:
+    """Run `command` with this process's arguments; give its exit status, also where standard output takes no more."""
+    try:
+        status = command.main(prog_name="qtap-tui", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, SystemExit):  # Ctrl-C, and click's answer to a closed pipe
+        return 0
+    except OSError as error:
+        click.echo(f"qtap-tui: {printable(str(error.filename or 'standard output'))}: {error.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the last flush of the interpreter
+        return 1
+    return status if isinstance(status, int) else 0
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def test_what_comes_late_is_taken_behind_what_was_before_it_though_the_ring_is_n
     vars(source).update(
         _engine=kernel,
         _table=SimpleNamespace(tick=lambda _until: None, counters=dict, offset=0, unfreed=0),
-        _prober=SimpleNamespace(drop_unneeded=list, let_go=lambda: None),
+        _prober=SimpleNamespace(let_go=lambda: None, private=SimpleNamespace(drop_unneeded=list)),
         _counted=dict.fromkeys((*COUNTERS, *MORE), 0),
         _counted_at=time.time_ns(),
         _next_count=0.0,

@@ -105,7 +105,7 @@ def joined(parts: Iterable[Finding]) -> Finding:
     for part in parts:
         points |= part.points
         problems += [part.problem] if part.problem else []
-    return Finding(points, "; ".join(problems))
+    return Finding(points, "; ".join(dict.fromkeys(problems)))
 
 
 def _carried(elf: Elf, library: TlsLibrary) -> tuple[list[ProbePoint], str]:

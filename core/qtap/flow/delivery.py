@@ -50,8 +50,9 @@ class Delivery:
             self._sink.transaction_finished(transaction)
 
     def speaks(self, connection: Connection) -> bool:
-        """Report a connection, now that its direction is known; give whether it is wanted."""
-        self._reports.at_once(connection, time.time_ns())
+        """Report a connection, now that its direction is known, and its ends are; give whether it is wanted."""
+        report = self._reports.at_once if connection.local.ip else self._reports.soon
+        report(connection, time.time_ns())
         return self._reach.takes(connection)
 
     def lost(self, connection: Connection) -> None:

@@ -287,6 +287,7 @@ class ConnectionTable:
         self._index.move(key, conversation, sk)
         connection = conversation.connection
         connection.looked_up = self._names.of(connection.process, ends[1].ip, time.time_ns())
+        connection.opened_at = connection.opened_at or (conversation.born and conversation.born + self.offset)
         is_wanted = self.delivery.found(connection, ends)
         if conversation.known_role:
             self._reports.at_once(conversation.connection, time.time_ns())
