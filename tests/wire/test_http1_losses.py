@@ -19,6 +19,15 @@ def test_a_connection_joined_within_a_request_shows_the_response_alone() -> None
     assert talk.seen() == ["? > 200 ok (attached_mid_connection)", "GET /b > 200 ok"]
 
 
+@pytest.mark.parametrize("body", [b"H", b"HT", b"HTTP"])
+def test_a_short_body_that_begins_as_a_head_does_is_no_head(body: bytes) -> None:
+    talk = Conversation(from_start=False).server(answer(b"", len(body))).server(body)
+    assert talk.client(get("/b")).server(OK).seen() == [
+        f"? > 200 {body.decode()} (attached_mid_connection)",
+        "GET /b > 200 ok",
+    ]
+
+
 def test_a_connection_joined_within_a_response_shows_what_follows() -> None:
     for tail in (b"ail of json", b"ok\r\n0\r\n\r\n", b"Content-Length: 3\r\n\r\nabc", b"\x00\xff" * 50):
         talk = Conversation(from_start=False).server(tail).client(get("/b")).server(OK)

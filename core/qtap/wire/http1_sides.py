@@ -14,6 +14,7 @@ from qtap.wire.http1_stream import Stream
 
 _SWITCHING_PROTOCOLS: Final = 101
 _WITHOUT_BODY: Final = (204, 304)
+_NAME: Final = b"HTTP/"
 
 
 class Responses(Stream):
@@ -115,7 +116,8 @@ class Responses(Stream):
         transaction, waiting = self.body.transaction, bool(self._pairing.waiting)
         assert transaction is not None
         orphan = not transaction.request.head
-        if orphan and not self.body.message.body_size and self.may_begin(data):
+        # A few bytes are rather a short body, "H" for one, than a status line in pieces.
+        if orphan and not self.body.message.body_size and len(data) >= len(_NAME) and self.may_begin(data):
             return True
         return (waiting or orphan or self.body.expects_line) and self.starts(data)
 
@@ -129,7 +131,7 @@ class Responses(Stream):
 
     def begins(self, data: bytes) -> bool:
         """Tell whether `data` begins with the name of the protocol."""
-        return data.startswith(b"HTTP/")
+        return data.startswith(_NAME)
 
     def may_go_on(self, kept: bytearray) -> bool:  # noqa: ARG002 - whatever is kept begins with the protocol's name
         """Always: bodies rarely begin like a status line."""
