@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from qtap.capture.bio import unnamed_bio_points
 from qtap.capture.elf import X86_64, Elf
 from qtap.capture.probe import ProbePoint, point_at
-from qtap.capture.references import Functions, addresses_ending, callees, constants
+from qtap.capture.references import Functions, callees, constants
 from qtap.capture.x86 import Instruction, instructions
 
 _SOURCE = b"ssl_lib.cc"
@@ -31,11 +31,8 @@ _STACK, _FRAME = 4, 5
 
 def boringssl_points(elf: Elf) -> list[ProbePoint]:
     """Give the probe points of a BoringSSL without symbols; none where they are not sure; raises ElfError."""
-    places = dict.fromkeys(addresses_ending(elf, _SOURCE), "") if elf.machine == X86_64 else {}
-    if not places:
-        return []
     functions = Functions(elf)
-    codes = {start: functions.code(start) for start in functions.referring(places).get("", ())}
+    codes = functions.of_source(_SOURCE) if elf.machine == X86_64 else {}
     reasons = {start: constants(code, _EDX) for start, code in codes.items()}
     writes = [start for start, given in reasons.items() if given >= {*_SHAKES_HANDS, _NOT_CALLED_FOR}]
     reads = _reads(codes, reasons)

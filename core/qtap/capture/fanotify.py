@@ -6,7 +6,6 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 MODIFY, CLOSE_WRITE = 2, 8
 _CLOEXEC_NONBLOCK = 3
@@ -18,15 +17,6 @@ _BATCH = _EVENT.size * 64
 _AT_FDCWD = -100
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fanotify_mark.argtypes = [ctypes.c_int, ctypes.c_uint, ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p]
-
-
-class Event(NamedTuple):
-    """Something that happened to a file."""
-
-    mask: int
-    """MODIFY, CLOSE_WRITE, or both."""
-    file: int
-    """An open descriptor of it, which is the receiver's to close."""
 
 
 class Group:
@@ -50,20 +40,23 @@ class Group:
         """Tell no more of a file system; raises OSError."""
         self._mark(_REMOVE | _FILESYSTEM, mask, path)
 
-    def events(self) -> Iterator[Event]:
-        """Give what happened by now, but for this process's own doing."""
+    def files(self) -> Iterator[int]:
+        """Give an open descriptor, which is the receiver's to close, of each file to which something happened by now.
+
+        This process's own doing is left out.
+        """
         while True:
             try:
                 events = os.read(self.fd, _BATCH)
             except OSError:  # nothing more
                 return
-            for _, version, _, _, mask, file, pid in _EVENT.iter_unpack(events):
+            for _, version, _, _, _, file, pid in _EVENT.iter_unpack(events):
                 if file < 0:  # the kernel's queue was full
                     continue
                 if version != _VERSION or pid == os.getpid():
                     os.close(file)
                 else:
-                    yield Event(mask, file)
+                    yield file
 
     def _mark(self, how: int, mask: int, path: str) -> None:
         if _libc.fanotify_mark(self.fd, how, mask, _AT_FDCWD, os.fsencode(path)) < 0:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from qtap.capture.bio import unnamed_bio_points
 from qtap.capture.elf import X86_64, Elf
 from qtap.capture.probe import ProbePoint, point_at
-from qtap.capture.references import Functions, addresses_ending, constants
+from qtap.capture.references import Functions, constants
 
 _SOURCE = b"ssl_lib.c"
 _ESI, _EDI = 6, 7
@@ -31,13 +31,9 @@ _OTHERS = {
 
 def openssl1_points(elf: Elf) -> list[ProbePoint]:
     """Give the probe points of an OpenSSL 1 without symbols; none where they are not sure; raises ElfError."""
-    places = dict.fromkeys(addresses_ending(elf, _SOURCE), "") if elf.machine == X86_64 else {}
-    if not places:
-        return []
     functions = Functions(elf)
     by_number: dict[int, set[int]] = defaultdict(set)
-    for start in functions.referring(places).get("", ()):
-        code = functions.code(start)
+    for start, code in functions.of_source(_SOURCE).items() if elf.machine == X86_64 else ():
         for number in constants(code, _ESI) if _LIBRARY in constants(code, _EDI) else ():
             by_number[number].add(start)
     sure = {number: starts.pop() for number, starts in by_number.items() if len(starts) == 1}

@@ -54,7 +54,7 @@ class Overwritten:
             self._group.close()
 
     def _take(self) -> None:
-        for _, file in self._group.events():
+        for file in self._group.files():
             try:
                 self._changed(file)
             except OSError as error:

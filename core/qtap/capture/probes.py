@@ -23,7 +23,7 @@ from qtap.capture.priority import hurry
 from qtap.capture.private_probes import PrivateProbes
 from qtap.capture.probed import Probed
 from qtap.capture.tls import NAMES
-from qtap.capture.workbench import Job, Steps, Workbench
+from qtap.capture.workbench import Steps, Workbench
 from qtap.capture.written import Written
 
 _log = logging.getLogger("qtap")
@@ -61,7 +61,7 @@ class Prober:
         self._examiner = Examiner(chosen)
         self._executables = Executables()
         self._bench = Workbench(hurry)
-        self.private = PrivateProbes(engine, self._put)
+        self.private = PrivateProbes(engine, self._bench.put)
         self._thread = threading.Thread(target=self._run, name="qtap-probes", daemon=True)
 
     @property
@@ -87,7 +87,7 @@ class Prober:
 
     def start(self) -> None:
         """Begin to attach what waits, and what `mapped` and `executed` tell of."""
-        self._put(self._complete)
+        self._bench.put(self._complete)
         self._thread.start()
 
     @property
@@ -97,22 +97,22 @@ class Prober:
 
     def mapped(self, pid: int, inode: int, superblock: int, generation: int) -> None:
         """Tell that `pid` mapped a library never seen before; returns at once."""
-        self._put(lambda: self._attach_mapped(pid, inode, superblock, generation))
+        self._bench.put(lambda: self._attach_mapped(pid, inode, superblock, generation))
 
     def rooted(self, pid: int) -> None:
         """Tell that `pid` has another root directory, as the first process of a new container has; returns at once."""
-        self._put(lambda: self._attach_all(libraries_in_root(pid)))
+        self._bench.put(lambda: self._attach_all(libraries_in_root(pid)))
 
     def executed(self, pid: int) -> None:
         """Tell that `pid` began to run a program, of which nothing is known; returns at once."""
         self.private.exited(pid)
-        self._put(lambda: self._attach_all(self._executables.of(pid)))
+        self._bench.put(lambda: self._attach_all(self._executables.of(pid)))
 
     def let_go(self) -> None:
         """Have the probes removed, in a while, of files that were removed; returns at once."""
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LET_GO_EVERY
-            self._put(self._let_go)
+            self._bench.put(self._let_go)
 
     def stop(self) -> None:
         """End the thread: it touches the engine no more."""
@@ -150,9 +150,6 @@ class Prober:
             self._compiles = False
         if code is not None and not self._stopping:
             self._engine.add(code)
-
-    def _put(self, job: Job) -> None:
-        self._bench.put(job)
 
     def _run(self) -> None:
         try:

@@ -12,6 +12,7 @@ import struct
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 
 from qtap.capture.elf import Elf, Section
@@ -104,10 +105,21 @@ class Functions:
     def __init__(self, elf: Elf) -> None:
         self._elf = elf
         self._text = _section(elf, ".text")
-        self._entries = _read_entries(elf) if self._text else {}
-        if self._text and self._text.size > _MOST_A_FUNCTION * len(self._entries):
-            self._entries = {}  # most have no entry there: who refers to what cannot be told
-        self._starts = sorted(self._entries)
+
+    @cached_property
+    def _entries(self) -> dict[int, int]:
+        found = _read_entries(self._elf) if self._text else {}
+        # Where most functions have no entry, who refers to what cannot be told.
+        return found if self._text and self._text.size <= _MOST_A_FUNCTION * len(found) else {}
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return sorted(self._entries)
+
+    def of_source(self, name: bytes) -> dict[int, bytes]:
+        """Give the functions that refer to a source file whose path ends with `name`, as those do that report errors."""
+        users = self.referring(dict.fromkeys(addresses_ending(self._elf, name), ""))
+        return {start: self.code(start) for start in users.get("", ())}
 
     def naming(self, names: Collection[str]) -> dict[str, set[int]]:
         """Give the functions that refer to each name.
@@ -120,7 +132,7 @@ class Functions:
     def referring(self, places: Mapping[int, str]) -> dict[str, set[int]]:
         """Give the functions that take each of these addresses, under its name; none of a name that too many take."""
         users: dict[str, set[int]] = defaultdict(set)
-        for at, address in self._references(places) if self._starts and places else ():
+        for at, address in self._references(places) if places and self._starts else ():
             users[places[address]].add(self._starts[max(bisect_right(self._starts, at) - 1, 0)])
         return {name: found for name, found in users.items() if len(found) <= _MOST_USERS}
 

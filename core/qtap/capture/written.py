@@ -60,7 +60,7 @@ class Written:
 
     def take(self) -> Iterator[tuple[int, Library]]:
         """Give what was written: an open descriptor, which is the caller's to close, and what it is."""
-        for _, file in self._group.events():
+        for file in self._group.files():
             self._bound()
             library = _look(file)
             if library is None:
