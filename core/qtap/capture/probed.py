@@ -26,6 +26,10 @@ _CODE = 16
 """Bytes: the longest instruction has 15."""
 
 
+class BusyError(ElfError):
+    """Somebody writes to the file: nothing can be said of it until it is closed, which is told."""
+
+
 class _Probes(NamedTuple):
     """Those of one TLS library in one file."""
 
@@ -138,7 +142,7 @@ class Probed:
         try:
             self._leases.take(file)
         except BlockingIOError:
-            raise ElfError(f"{name} is being written to") from None  # its end is told
+            raise BusyError(f"{name} is being written to") from None
         except OSError:
             if self._overwritten:
                 self._overwritten.watch(path)

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 
 from qtap.capture import records
 from qtap.capture.bpf import VerifierError
@@ -21,7 +21,7 @@ from qtap.capture.executables import Executables
 from qtap.capture.libraries import Identity, Library, inodes_in_use, libraries, libraries_in_root, libraries_of
 from qtap.capture.priority import hurry
 from qtap.capture.private_probes import PrivateProbes
-from qtap.capture.probed import Probed
+from qtap.capture.probed import BusyError, Probed
 from qtap.capture.tls import NAMES
 from qtap.capture.workbench import Steps, Workbench
 from qtap.capture.written import Written
@@ -53,7 +53,8 @@ class Prober:
         self._stopping = False
         self._waiting: list[Library] = []
         """Those that need programs which are not there yet."""
-        self._under_way: set[Identity] = set()
+        self._under_way: dict[Identity, bool] = {}
+        """And whether the file was told of again since it began."""
         self._next_look = time.monotonic() + _LET_GO_EVERY
         self._engine = engine
         self._written: Written | None = None
@@ -232,19 +233,23 @@ class Prober:
             if self._stopping:
                 return
             identity = library.identity
+            if identity in self._under_way:
+                self._under_way[identity] = True
             if identity in self.findings or identity in self._under_way:
                 continue
-            self._under_way.add(identity)
+            self._under_way[identity] = False
             try:
-                yield from self._attach(library, expected=expected)
+                is_busy = yield from self._attach(library, expected=expected)
+                if is_busy and self._under_way[identity]:  # who wrote to it has closed it meanwhile
+                    yield from self._attach(library, expected=expected)
             finally:
-                self._under_way.discard(identity)
+                del self._under_way[identity]
         self._examiner.keep()
 
-    def _attach(self, library: Library, *, expected: bool) -> Steps:
+    def _attach(self, library: Library, *, expected: bool) -> Generator[None, None, bool]:
         """Set the probes of one file; the reason is logged when that cannot be done, unless the file is out of reach by now.
 
-        While programs are compiled, what needs them is left to `_complete`.
+        While programs are compiled, what needs them is left to `_complete`. Returns whether somebody is writing to the file.
         """
         parts: list[Finding] = []
         try:
@@ -253,22 +258,25 @@ class Prober:
                 for part in self._examiner.look(elf, library):
                     if self._waits(part):
                         self._waiting.append(library)
-                        return
+                        return False
                     for name, points in part.points.items():
                         self._probed.put(elf, library, name, points)
                     parts.append(part)
                     if part.points or len(parts) > 1:  # that there is no Go is seen at once
                         yield
             finding = joined(parts)
+        except BusyError:
+            return True
         except (ElfError, OSError, VerifierError) as error:
             if not os.path.exists(library.path):  # noqa: PTH110  a process that is gone took its view of the file with it
-                return
+                return False
             finding = Finding(problem=library.problem or str(error))
         if expected and not finding.points:
-            return  # its name may tell more
+            return False  # its name may tell more
         self._remember(library, finding)
         if finding.points and not self.complete:
             self.attached.append(library.name)
+        return False
 
     def _waits(self, part: Finding) -> bool:
         programs = [point.enter or point.leave for points in part.points.values() for point in points]
